@@ -1,0 +1,128 @@
+"""Every setting, typed, from the environment; `SETTINGS` is the list that docs and `flask settings` show."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+SHORTEST_SECRET = 32
+GUESSABLE_SECRETS = {"secret", "changeme", "change-me", "dev", "development", "password", "turnout"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name in the environment, its default as text, its unit and what it means."""
+
+    name: str
+    default: str
+    unit: str
+    meaning: str
+    is_secret: bool = False
+
+
+SETTINGS = (
+    Setting("INSTANCE_PATH", "instance/", "folder", "where the default database, mails and the secret live"),
+    Setting("DATABASE_URL", "sqlite:///<INSTANCE_PATH>/turnout.sqlite", "URL", "the database", True),
+    Setting("REDIS_URL", "", "URL", "where limits are counted; empty: in INSTANCE_PATH, for one machine", True),
+    Setting("MAIL_URL", "file://<INSTANCE_PATH>/mail", "URL", "smtp://, smtps:// or file:// for a folder", True),
+    Setting("MAIL_FROM", "Turnout <tickets@localhost>", "address", "the sender of every mail"),
+    Setting("MAIL_RETRY_SECONDS", "60", "seconds", "the first wait after a temporary failure of a mail"),
+    Setting("MAIL_LEASE_SECONDS", "120", "seconds", "how long a worker that died keeps others from its mails"),
+    Setting("BASE_URL", "http://<HOST>:<PORT>", "URL", "the site's own address: links in mail come from here only"),
+    Setting("HOST", "127.0.0.1", "address", "where the web server listens"),
+    Setting("PORT", "8000", "port", "where the web server listens"),
+    Setting("SECRET_KEY", "", "text", "encrypts ticket keys; made and kept in INSTANCE_PATH when empty", True),
+    Setting("WEB_CONCURRENCY", "0", "processes", "web workers; 0: one for each core"),
+    Setting("TRUSTED_PROXIES", "0", "hops", "how many proxies stand before the site and set X-Forwarded-For"),
+    Setting("DEFAULT_LOCALE", "en", "en or fr", "the language for those who ask for neither"),
+    Setting("METRICS_TOKEN", "", "text", "bearer token for /metrics from elsewhere than this machine", True),
+    Setting("LIMIT_REGISTER_PER_IP", "600 per 10 minutes", "rate", "registrations from one address"),
+    Setting("LIMIT_REGISTER_PER_EMAIL", "3 per hour", "rate", "mails that forms send one address for one event"),
+    Setting("LIMIT_RESEND_PER_EMAIL", "3 per day", "rate", "tickets sent again to one address"),
+    Setting("LIMIT_LOGIN_PER_ACCOUNT", "5 per minute", "rate", "failed sign-ins to one account"),
+    Setting("LIMIT_SCANS_PER_DEVICE", "20 per second", "rate", "scans by one device"),
+    Setting("LIMIT_MISSES_PER_IP", "30 per minute", "rate", "unknown keys tried from one address"),
+)
+
+
+class BadSetting(Exception):
+    """A setting cannot be used; the text says which and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings as the application uses them, plus `is_production` (TLS on the site's own address)."""
+
+    values: Mapping[str, str]
+    instance_path: Path
+    secret_key: str
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name]
+
+    def number(self, name: str) -> int:
+        """Return a setting that counts something; raise BadSetting when it is no whole number from 0 up."""
+        text = self.values[name]
+        if not text.isascii() or not text.isdigit():
+            raise BadSetting(f"{name} must be a whole number, not {text!r}")
+        return int(text)
+
+    @property
+    def base_url(self) -> str:
+        return self.values["BASE_URL"].rstrip("/")
+
+    @property
+    def has_tls(self) -> bool:
+        return urlsplit(self.base_url).scheme == "https"
+
+
+def load_config(environ: Mapping[str, str]) -> Config:
+    """Read every setting; raise BadSetting for one that cannot work or a secret that can be guessed."""
+    values = {setting.name: environ.get(setting.name) or setting.default for setting in SETTINGS}
+    instance_path = Path(environ.get("INSTANCE_PATH") or ROOT / "instance").resolve()
+    instance_path.mkdir(parents=True, exist_ok=True)
+    values["INSTANCE_PATH"] = str(instance_path)
+    for name in ("DATABASE_URL", "MAIL_URL"):
+        values[name] = values[name].replace("<INSTANCE_PATH>", str(instance_path))
+    values["BASE_URL"] = values["BASE_URL"].replace("<HOST>", values["HOST"]).replace("<PORT>", values["PORT"])
+    values["DATABASE_URL"] = with_driver(values["DATABASE_URL"])
+    if urlsplit(values["BASE_URL"]).scheme not in ("http", "https") or not urlsplit(values["BASE_URL"]).hostname:
+        raise BadSetting(f"BASE_URL must look like https://tickets.example.org, not {values['BASE_URL']!r}")
+    config = Config(values, instance_path, _secret_key(values["SECRET_KEY"], instance_path))
+    for name in ("MAIL_RETRY_SECONDS", "MAIL_LEASE_SECONDS", "WEB_CONCURRENCY", "TRUSTED_PROXIES", "PORT"):
+        config.number(name)
+    if config["DEFAULT_LOCALE"] not in ("en", "fr"):
+        raise BadSetting("DEFAULT_LOCALE must be en or fr")
+    return config
+
+
+def with_driver(url: str) -> str:
+    """Return a database URL with psycopg 3 named as the driver of PostgreSQL."""
+    scheme, separator, rest = url.partition("://")
+    if scheme in ("postgres", "postgresql"):
+        return f"postgresql+psycopg{separator}{rest}"
+    return url
+
+
+def _secret_key(given: str, instance_path: Path) -> str:
+    if given:
+        if len(given) < SHORTEST_SECRET or given.lower().strip("-_0123456789") in GUESSABLE_SECRETS:
+            raise BadSetting(
+                f"SECRET_KEY can be guessed: use at least {SHORTEST_SECRET} random characters, "
+                "such as the output of: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return given
+    return _kept_secret(instance_path / "secret-key")
+
+
+def _kept_secret(path: Path) -> str:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    return path.read_text().strip()

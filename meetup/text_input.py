@@ -1,0 +1,46 @@
+"""What people type, brought into one form: a line of text, an e-mail address. Pure."""
+
+import unicodedata
+from dataclasses import dataclass
+
+from email_validator import EmailNotValidError, validate_email
+
+LONGEST_NAME = 200
+LONGEST_EMAIL = 254
+
+
+class BadAddress(ValueError):
+    """The text is no e-mail address that mail can be sent to."""
+
+
+@dataclass(frozen=True)
+class EmailAddress:
+    """An address as mail is sent to it, and `key`: the same for every spelling of it (rules 2.1)."""
+
+    email: str
+    key: str
+
+
+def clean_line(text: str) -> str:
+    """Return a text as one line: trimmed, spaces joined, without control and direction characters."""
+    kept = (" " if c.isspace() else c for c in text)
+    visible = (c for c in kept if unicodedata.category(c) not in ("Cc", "Cs", "Co") and c not in _DIRECTION)
+    return " ".join("".join(visible).split())
+
+
+# Overrides and isolates can turn a name round on a screen; the plain marks (LRM, RLM) are left alone.
+_DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def parse_email(text: str) -> EmailAddress:
+    """Read an address; raise BadAddress when it cannot be one. The name server is not asked."""
+    try:
+        parsed = validate_email(
+            text.strip(), check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
+        )
+    except EmailNotValidError as error:
+        raise BadAddress(str(error)) from error
+    ascii_email = parsed.ascii_email
+    if ascii_email is None or len(ascii_email) > LONGEST_EMAIL or "." not in parsed.ascii_domain:
+        raise BadAddress("too long, or no full domain")
+    return EmailAddress(parsed.normalized, ascii_email.casefold())
