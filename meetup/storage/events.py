@@ -1,0 +1,165 @@
+"""Events, their signing keys, and who may run them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Boolean, ForeignKey, Integer, LargeBinary, String, Text, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from meetup.errors import NotFound
+from meetup.storage.accounts import Account
+from meetup.storage.counters import DoorCounter, SeatCounter
+from meetup.storage.db import Base, UtcDateTime
+
+
+class Mode(StrEnum):
+    """How seats are given: to whoever comes first, or by the organiser's approval."""
+
+    OPEN = "open"
+    APPROVAL = "approval"
+
+
+class Role(StrEnum):
+    """What an account may do with an event (rules 5.1)."""
+
+    OWNER = "owner"
+    MANAGER = "manager"
+    REVIEWER = "reviewer"
+    DOOR = "door"
+
+
+class Event(Base):
+    """A dated gathering. Capacity and venue limit live with their counters, where they are compared."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    event_number: Mapped[int] = mapped_column(Integer, unique=True)
+    slug: Mapped[str] = mapped_column(String(80), unique=True)
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text, default="")
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    timezone: Mapped[str] = mapped_column(String(64))
+    venue: Mapped[str] = mapped_column(String(200), default="")
+    address: Mapped[str] = mapped_column(String(500), default="")
+    guests: Mapped[int] = mapped_column(Integer, default=0)
+    mode: Mapped[str] = mapped_column(String(20), default=Mode.OPEN)
+    has_waitlist: Mapped[bool] = mapped_column(Boolean, default=True)
+    is_passing_over: Mapped[bool] = mapped_column(Boolean, default=False)
+    has_late_promotion: Mapped[bool] = mapped_column(Boolean, default=False)
+    opens_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closes_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    doors_open_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    doors_close_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    accent: Mapped[str] = mapped_column(String(20), default="indigo")
+    is_published: Mapped[bool] = mapped_column(Boolean, default=False)
+    revision: Mapped[int] = mapped_column(Integer, default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EventKey(Base):
+    """The Ed25519 key that signs an event's tickets; the private half is encrypted with SECRET_KEY."""
+
+    __tablename__ = "event_keys"
+
+    event_id: Mapped[int] = mapped_column(ForeignKey(Event.id), primary_key=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary(32))
+    encrypted_private_key: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class EventMember(Base):
+    """One account's role in one event."""
+
+    __tablename__ = "event_members"
+    __table_args__ = (UniqueConstraint("event_id", "account_id"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey(Event.id))
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id), index=True)
+    role: Mapped[str] = mapped_column(String(20))
+
+
+def get_event(session: Session, slug: str) -> Event:
+    """Return the event with this slug, published or not; raise NotFound."""
+    event = session.scalar(select(Event).where(Event.slug == slug))
+    if event is None:
+        raise NotFound
+    return event
+
+
+def get_event_by_id(session: Session, event_id: int) -> Event:
+    """Return an event that is known to exist; raise NotFound when it was removed meanwhile."""
+    event = session.get(Event, event_id)
+    if event is None:
+        raise NotFound
+    return event
+
+
+def get_published_event(session: Session, slug: str) -> Event:
+    """Return the event when the public may see it; raise NotFound."""
+    event = get_event(session, slug)
+    if not event.is_published:
+        raise NotFound
+    return event
+
+
+def list_events_to_come(session: Session, now: datetime) -> list[Event]:
+    """Return published events that have not ended, soonest first, at most 200."""
+    has_ended = Event.ends_at.is_not(None) & (Event.ends_at < now)
+    statement = select(Event).where(Event.is_published, ~has_ended).order_by(Event.starts_at).limit(200)
+    return list(session.scalars(statement))
+
+
+def list_events_of(session: Session, account_id: int) -> list[Event]:
+    """Return the events that an account runs, latest start first."""
+    statement = (
+        select(Event)
+        .join(EventMember, EventMember.event_id == Event.id)
+        .where(EventMember.account_id == account_id)
+        .order_by(Event.starts_at.desc())
+    )
+    return list(session.scalars(statement))
+
+
+def find_role(session: Session, event_id: int, account_id: int) -> Role | None:
+    """Return the role of an account in an event, or None when it has none."""
+    statement = select(EventMember.role).where(EventMember.event_id == event_id, EventMember.account_id == account_id)
+    role = session.scalar(statement)
+    return Role(role) if role else None
+
+
+def has_event_number(session: Session, event_number: int) -> bool:
+    """Tell whether an event number is taken."""
+    return session.scalar(select(Event.id).where(Event.event_number == event_number)) is not None
+
+
+def has_slug(session: Session, slug: str) -> bool:
+    """Tell whether a slug is taken."""
+    return session.scalar(select(Event.id).where(Event.slug == slug)) is not None
+
+
+def get_event_key(session: Session, event_id: int) -> EventKey:
+    """Return the key pair of an event, the private half still encrypted."""
+    key = session.get(EventKey, event_id)
+    if key is None:
+        raise NotFound
+    return key
+
+
+def list_event_keys(session: Session, limit: int) -> list[EventKey]:
+    """Return the keys of the newest events."""
+    return list(session.scalars(select(EventKey).order_by(EventKey.event_id.desc()).limit(limit)))
+
+
+def insert_event(session: Session, event: Event, key: EventKey, owner_id: int | None) -> None:
+    """Store a new event with its key, its counters and its owner."""
+    session.add(event)
+    # The id is needed for the rows that belong to the event.
+    session.flush()
+    key.event_id = event.id
+    session.add_all([key, SeatCounter.empty(event.id), DoorCounter.empty(event.id)])
+    if owner_id is not None:
+        session.add(EventMember(event_id=event.id, account_id=owner_id, role=Role.OWNER))
+    session.flush()

@@ -1,0 +1,212 @@
+"""The outbox: messages not yet delivered, and what became of those that were."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String, func, insert, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore
+from meetup.storage.events import Event
+from meetup.storage.registrations import Registration
+
+
+class MessageState(StrEnum):
+    """Where a message stands: it ends sent, failed with its reason, held, or is still due (rules 1.2)."""
+
+    DUE = "due"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    HELD = "held"
+
+
+class OutboxMessage(Base):
+    """One mail promised by a change of state. It is rendered when it is sent, so no text is kept here."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_state_priority_next", "state", "priority", "next_attempt_at"),
+        Index("ix_outbox_event_id_id", "event_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey(Event.id))
+    registration_id: Mapped[int | None] = mapped_column(ForeignKey(Registration.id), index=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    dedupe_key: Mapped[str] = mapped_column(String(120), unique=True)
+    to_address: Mapped[str] = mapped_column(String(254))
+    locale: Mapped[str] = mapped_column(String(10))
+    message_token: Mapped[str] = mapped_column(String(43), unique=True)
+    state: Mapped[str] = mapped_column(String(10))
+    priority: Mapped[int] = mapped_column(Integer)
+    attempts: Mapped[int] = mapped_column(Integer)
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lease_token: Mapped[str | None] = mapped_column(String(32), index=True)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failure: Mapped[str | None] = mapped_column(String(300))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class WorkerNote(Base):
+    """What the workers last said of themselves: one row a name, such as `mail_stopped`."""
+
+    __tablename__ = "worker_notes"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    text: Mapped[str] = mapped_column(String(300))
+
+
+def insert_messages(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Store messages; every dedupe_key must be new (one row for each promised mail, rules 1.2)."""
+    session.execute(insert(OutboxMessage), rows)
+
+
+def claim_due(
+    session: Session, *, lease_token: str, lease_until: datetime, now: datetime, limit: int
+) -> list[OutboxMessage]:
+    """Lease the messages that are due, tickets before blasts, oldest first; no other worker gets them.
+
+    A lease that has run out (its worker died) makes a message due again (rules 3.4).
+    """
+    is_due = or_(
+        (OutboxMessage.state == MessageState.DUE) & (OutboxMessage.next_attempt_at <= now),
+        (OutboxMessage.state == MessageState.SENDING) & (OutboxMessage.lease_until <= now),
+    )
+    ids = session.scalars(
+        select(OutboxMessage.id)
+        .where(is_due)
+        .order_by(OutboxMessage.priority, OutboxMessage.next_attempt_at, OutboxMessage.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    changed_rows(
+        session,
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(ids), is_due)
+        .values(
+            state=MessageState.SENDING,
+            lease_token=lease_token,
+            lease_until=lease_until,
+            attempts=OutboxMessage.attempts + 1,
+        ),
+    )
+    leased = select(OutboxMessage).where(OutboxMessage.lease_token == lease_token, OutboxMessage.id.in_(ids))
+    order = leased.order_by(OutboxMessage.priority, OutboxMessage.next_attempt_at, OutboxMessage.id)
+    return list(session.scalars(order.execution_options(populate_existing=True)))
+
+
+def get_message(session: Session, id: int) -> OutboxMessage:
+    """Return a message as it stands now."""
+    return session.get_one(OutboxMessage, id, populate_existing=True)
+
+
+def has_due(session: Session, now: datetime) -> bool:
+    """Tell whether any message waits to be sent."""
+    is_due = (OutboxMessage.state == MessageState.DUE) & (OutboxMessage.next_attempt_at <= now)
+    return session.scalar(select(OutboxMessage.id).where(is_due).limit(1)) is not None
+
+
+def renew_lease(session: Session, lease_token: str, lease_until: datetime) -> int:
+    """Keep every message of a lease for longer; return how many there are still."""
+    statement = (
+        update(OutboxMessage)
+        .where(OutboxMessage.lease_token == lease_token, OutboxMessage.state == MessageState.SENDING)
+        .values(lease_until=lease_until)
+    )
+    return changed_rows(session, statement)
+
+
+def finish(session: Session, message_id: int, lease_token: str, values: dict[str, Any]) -> bool:
+    """Write down what became of a leased message; False when the lease was lost to another worker."""
+    statement = (
+        update(OutboxMessage)
+        .where(
+            OutboxMessage.id == message_id,
+            OutboxMessage.lease_token == lease_token,
+            OutboxMessage.state == MessageState.SENDING,
+        )
+        .values(lease_token=None, lease_until=None, **values)
+    )
+    return changed_rows(session, statement) == 1
+
+
+def release(session: Session, lease_token: str, next_attempt_at: datetime) -> None:
+    """Give leased messages back unsent and uncounted, to be tried from then on."""
+    statement = (
+        update(OutboxMessage)
+        .where(OutboxMessage.lease_token == lease_token, OutboxMessage.state == MessageState.SENDING)
+        .values(
+            state=MessageState.DUE,
+            lease_token=None,
+            lease_until=None,
+            next_attempt_at=next_attempt_at,
+            attempts=OutboxMessage.attempts - 1,
+        )
+    )
+    changed_rows(session, statement)
+
+
+def count_messages(session: Session, event_id: int) -> dict[str, int]:
+    """Return how many messages of an event stand in each state."""
+    statement = (
+        select(OutboxMessage.state, func.count())
+        .where(OutboxMessage.event_id == event_id)
+        .group_by(OutboxMessage.state)
+    )
+    return {state: count for state, count in session.execute(statement)}
+
+
+def list_messages(
+    session: Session, event_id: int, *, state: MessageState | None, limit: int, offset: int
+) -> list[tuple[OutboxMessage, str | None]]:
+    """Return messages of an event with the attendee's name, newest first."""
+    statement = (
+        select(OutboxMessage, Registration.name)
+        .outerjoin(Registration, Registration.id == OutboxMessage.registration_id)
+        .where(OutboxMessage.event_id == event_id)
+        .order_by(OutboxMessage.id.desc())
+    )
+    if state is not None:
+        statement = statement.where(OutboxMessage.state == state)
+    return [(message, name) for message, name in session.execute(statement.limit(limit).offset(offset))]
+
+
+def has_message(session: Session, event_id: int, message_id: int) -> bool:
+    """Tell whether an event has this message."""
+    statement = select(OutboxMessage.id).where(OutboxMessage.id == message_id, OutboxMessage.event_id == event_id)
+    return session.scalar(statement) is not None
+
+
+def retry_failed(session: Session, event_id: int, message_id: int, now: datetime) -> bool:
+    """Make a failed message due at once, as if it had never been tried; False when it has not failed."""
+    statement = (
+        update(OutboxMessage)
+        .where(
+            OutboxMessage.id == message_id,
+            OutboxMessage.event_id == event_id,
+            OutboxMessage.state == MessageState.FAILED,
+        )
+        .values(state=MessageState.DUE, attempts=0, next_attempt_at=now, failure=None)
+    )
+    return changed_rows(session, statement) == 1
+
+
+def count_messages_about(session: Session, registration_id: int, kind: str) -> int:
+    """Return how many messages of a kind were promised to a registration."""
+    statement = select(func.count()).where(OutboxMessage.registration_id == registration_id, OutboxMessage.kind == kind)
+    return session.execute(statement).scalar_one()
+
+
+def write_note(session: Session, name: str, text: str, now: datetime) -> None:
+    """Set what the workers say under a name; an empty text clears it."""
+    changed_rows(session, insert_or_ignore(session, WorkerNote).values(name=name, at=now, text=text))
+    changed_rows(session, update(WorkerNote).where(WorkerNote.name == name).values(at=now, text=text))
+
+
+def find_note(session: Session, name: str) -> WorkerNote | None:
+    """Return what the workers last said under a name, or None."""
+    return session.get(WorkerNote, name, populate_existing=True)
