@@ -1,0 +1,24 @@
+"""Finding somebody who has no code to show (rules 4.11)."""
+
+from sqlalchemy.orm import Session
+
+from meetup import ticket_code
+from meetup.storage import registrations
+from meetup.storage.events import Event
+from meetup.storage.registrations import Registration
+
+MOST_FOUND = 20
+LONGEST_QUERY = 200
+
+
+def find_people(session: Session, event: Event, text: str) -> list[Registration]:
+    """Return who matches a short code exactly, else a name or a part of an address, at most 20."""
+    text = text.replace("\x00", "")[:LONGEST_QUERY].strip()
+    if not text:
+        return []
+    short_code = ticket_code.normalise_short_code(text)
+    if short_code is not None:
+        ticket = registrations.find_ticket_by_short_code(session, event.id, short_code)
+        if ticket is not None:
+            return [registrations.get_registration(session, ticket.registration_id)]
+    return registrations.search(session, event.id, text, MOST_FOUND)
