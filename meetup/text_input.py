@@ -7,6 +7,8 @@ from email_validator import EmailNotValidError, validate_email
 
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254
+# Persian, the scripts of India and emoji need these two; every other invisible character goes.
+_JOINERS = "\u200c\u200d"
 
 
 class BadAddress(ValueError):
@@ -23,13 +25,9 @@ class EmailAddress:
 
 def clean_line(text: str) -> str:
     """Return a text as one line: trimmed, spaces joined, without control and direction characters."""
-    kept = (" " if c.isspace() else c for c in text)
-    visible = (c for c in kept if unicodedata.category(c) not in ("Cc", "Cs", "Co") and c not in _DIRECTION)
-    return " ".join("".join(visible).split())
-
-
-# Overrides and isolates can turn a name round on a screen; the plain marks (LRM, RLM) are left alone.
-_DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    spaced = (" " if c.isspace() else c for c in text)
+    kept = "".join(c for c in spaced if c in _JOINERS or not unicodedata.category(c).startswith("C"))
+    return " ".join(kept.split()) if kept.strip(" " + _JOINERS) else ""
 
 
 def parse_email(text: str) -> EmailAddress:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from meetup.storage.registrations import Registration, State, fold
 
 EXPORT_BATCH = 500
-ExportRow = Row[tuple[int, str, str, int, str, str, datetime, datetime | None, int]]
+ExportRow = Row[int, str, str, int, str, str, datetime, datetime | None, int]
 
 
 def list_registrations(

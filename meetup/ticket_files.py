@@ -1,0 +1,298 @@
+"""The files that carry a ticket: QR picture (PNG, SVG), calendar entry and a page to print (PDF). Pure."""
+
+import html
+import io
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from fpdf import FPDF
+from fpdf.bidi import BidiParagraph
+from fpdf.fonts import TTFFont
+from icalendar import Calendar, Event
+from PIL import Image
+from qrcode import QRCode
+from qrcode.constants import ERROR_CORRECT_M
+from qrcode.exceptions import DataOverflowError
+from qrcode.util import QRData
+
+Matrix = tuple[tuple[bool, ...], ...]
+
+# QR's numbers for its alphanumeric and byte modes.
+ALPHANUMERIC_MODE: Literal[2] = 2
+BYTE_MODE: Literal[4] = 4
+
+# Version 6 is the smallest that holds the 138 characters of an M1 code at level M (154; version 5 ends at 122).
+# With version and mask fixed a symbol takes a quarter of the time: nothing is tried and scored. Any mask reads
+# well here, because signed bytes are as good as random.
+TICKET_VERSION = 6
+MASK_PATTERN = 2
+QUIET_ZONE = 4
+
+# Persian and the scripts of India need these two format characters to spell a name.
+JOINERS = "\u200c\u200d"
+
+# Millimetres on A4. The picture's 84 hold a symbol of 70 and its quiet zone; it stands at a fixed place, so that
+# no length of title or name pushes it off the one page.
+MARGIN, LINE_WIDTH = 24, 162
+PICTURE_TOP, PICTURE_SIDE = 156, 84
+SMALLEST_FONT = 8
+INK, SOFT_INK, HAIRLINE = 20, 100, 205
+
+
+def qr_matrix(code: str) -> Matrix:
+    """Return the modules of an M1 code, row by row, True for black: 41 x 41, without the quiet zone.
+
+    Raises ValueError for a text that is not in QR's alphanumeric set or is longer than 154 characters.
+    """
+    return _modules(QRData(code, mode=ALPHANUMERIC_MODE), TICKET_VERSION)
+
+
+def qr_matrix_for_url(url: str) -> Matrix:
+    """Return the modules of any text, such as a pairing link, in the smallest version that holds it.
+
+    Raises ValueError for more than level M can hold (2,331 bytes).
+    """
+    return _modules(QRData(url.encode(), mode=BYTE_MODE), None)
+
+
+def _modules(content: QRData, version: int | None) -> Matrix:
+    symbol: QRCode[Any] = QRCode(version, ERROR_CORRECT_M, border=0, mask_pattern=MASK_PATTERN)
+    symbol.add_data(content, optimize=0)
+    try:
+        symbol.make(fit=version is None)
+    except (DataOverflowError, ValueError) as error:
+        raise ValueError("the text is too long for its QR code") from error
+    return tuple(tuple(bool(module) for module in row) for row in symbol.modules)
+
+
+def qr_png(matrix: Matrix, scale: int = 8) -> bytes:
+    """Return a black-and-white PNG, `scale` pixels a module, with the white quiet zone inside (rules 3.2)."""
+    size = len(matrix)
+    symbol = Image.frombytes("L", (size, size), bytes(0 if module else 255 for row in matrix for module in row))
+    picture = Image.new("1", (size + 2 * QUIET_ZONE,) * 2, 1)
+    picture.paste(symbol.convert("1", dither=Image.Dither.NONE), (QUIET_ZONE, QUIET_ZONE))
+    file = io.BytesIO()
+    picture.resize((picture.width * scale,) * 2, Image.Resampling.NEAREST).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def qr_svg(matrix: Matrix, label: str) -> str:
+    """Return an SVG, one unit a module, that works as a file and inline in a page; `label` is read aloud.
+
+    White quiet zone inside, colours as attributes: no style sheet, dark mode or content policy changes it.
+    """
+    side = len(matrix) + 2 * QUIET_ZONE
+    path = "".join(
+        f"M{start + QUIET_ZONE} {row + QUIET_ZONE}h{length}v1h-{length}z" for row, start, length in _black_runs(matrix)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges" '
+        f'role="img" aria-label="{html.escape(_printable(label))}">'
+        f'<rect width="{side}" height="{side}" fill="#fff"/><path fill="#000" d="{path}"/></svg>'
+    )
+
+
+def _black_runs(matrix: Matrix) -> Iterator[tuple[int, int, int]]:
+    """Yield each run of black modules as row, first column, length."""
+    for number, row in enumerate(matrix):
+        start = None
+        for column, module in enumerate((*row, False)):
+            if module and start is None:
+                start = column
+            elif not module and start is not None:
+                yield number, start, column - start
+                start = None
+
+
+def _printable(text: str) -> str:
+    """Return one line without what XML, PDF and calendars cannot hold: controls, lone halves of a pair.
+
+    Marks that turn the direction of writing go too: a name must not rearrange the words around it.
+    """
+    kept = (" " if character.isspace() else character for character in unicodedata.normalize("NFC", text))
+    return " ".join("".join(c for c in kept if c in JOINERS or unicodedata.category(c)[0] != "C").split())
+
+
+@dataclass(frozen=True)
+class CalendarEntry:
+    """One event as calendars know it. Times are aware; `uid` stays, `sequence` grows with each change."""
+
+    uid: str
+    title: str
+    starts_at: datetime
+    ends_at: datetime | None
+    timezone: str
+    venue: str
+    address: str
+    description: str
+    url: str
+    sequence: int
+    is_cancelled: bool
+    made_at: datetime
+
+
+def calendar_file(entry: CalendarEntry) -> bytes:
+    """Return an iCalendar file (RFC 5545, METHOD:PUBLISH, UTC times, CRLF) for a mail or a download.
+
+    PUBLISH and not REQUEST: the latter makes calendars ask for an answer that nobody reads.
+    """
+    event = Event()
+    event.add("uid", entry.uid)
+    event.add("dtstamp", entry.made_at.astimezone(UTC))
+    event.add("dtstart", entry.starts_at.astimezone(UTC))
+    if entry.ends_at is not None:
+        event.add("dtend", entry.ends_at.astimezone(UTC))
+    event.add("sequence", entry.sequence)
+    event.add("status", "CANCELLED" if entry.is_cancelled else "CONFIRMED")
+    event.add("summary", _printable(entry.title))
+    places = [_printable(place) for place in (entry.venue, entry.address)]
+    event.add("location", ", ".join(place for place in places if place))
+    event.add("description", "\n".join(_printable(line) for line in entry.description.splitlines()))
+    event.add("url", entry.url)
+    calendar = Calendar()
+    calendar.add("prodid", "-//Turnout//Turnout//EN")
+    calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    calendar.add("x-wr-timezone", entry.timezone)
+    calendar.add_component(event)
+    return bytes(calendar.to_ical())
+
+
+@dataclass(frozen=True)
+class TicketWords:
+    """The words of the printed page in the attendee's language; `language` is its code, such as "fr"."""
+
+    heading: str
+    name: str
+    when: str
+    where: str
+    short_code: str
+    hint: str
+    language: str
+
+
+@dataclass(frozen=True)
+class TicketPage:
+    """What stands on a printed ticket. `when` and `where` may have several lines; `party_text` may be empty."""
+
+    title: str
+    when: str
+    where: str
+    name: str
+    party_text: str
+    short_code: str
+    matrix: Matrix
+    words: TicketWords
+    font_folder: Path
+    made_at: datetime
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One piece of text: at most `height` millimetres, in `points` or as much smaller as it must be."""
+
+    text: str
+    points: float
+    height: float
+    is_bold: bool = False
+    ink: int = INK
+    align: Literal["L", "C"] = "L"
+
+
+def ticket_pdf(page: TicketPage) -> bytes:
+    """Return one A4 page to print or keep, with the QR code 70 mm wide.
+
+    `font_folder` holds DejaVuSans.ttf and DejaVuSans-Bold.ttf (Latin, Greek, Cyrillic and more); a letter that
+    they lack becomes a box. Takes about 70 ms, most of it for cutting the fonts down to the letters used.
+    """
+    pdf = _blank_page(page)
+    words = page.words
+    _write(pdf, _Block(words.heading, 10, 6, ink=SOFT_INK), after=4)
+    _write(pdf, _Block(page.title, 26, 34, is_bold=True), after=6)
+    _write_labelled(pdf, words.when, _Block(page.when, 13, 14))
+    _write_labelled(pdf, words.where, _Block(page.where, 13, 18))
+    pdf.set_draw_color(HAIRLINE)
+    pdf.line(MARGIN, pdf.y, MARGIN + LINE_WIDTH, pdf.y)
+    pdf.set_y(pdf.y + 5)
+    _write_labelled(pdf, words.name, _Block(page.name, 20, 18, is_bold=True), after=1)
+    _write(pdf, _Block(page.party_text, 12, 6))
+    _draw_code(pdf, page)
+    return bytes(pdf.output())
+
+
+def _blank_page(page: TicketPage) -> FPDF:
+    pdf = FPDF(format="A4")
+    # Else the text {nb} in somebody's name would turn into the number of pages.
+    pdf.alias_nb_pages("")
+    pdf.add_font("DejaVu", "", page.font_folder / "DejaVuSans.ttf")
+    pdf.add_font("DejaVu", "B", page.font_folder / "DejaVuSans-Bold.ttf")
+    pdf.set_margin(MARGIN)
+    pdf.c_margin = 0
+    pdf.set_auto_page_break(False)
+    pdf.set_creation_date(page.made_at)
+    pdf.set_title(_printable(page.title))
+    pdf.set_lang(page.words.language)
+    pdf.add_page()
+    return pdf
+
+
+def _draw_code(pdf: FPDF, page: TicketPage) -> None:
+    """Draw the picture in the middle, the short code under it, and the hint."""
+    pdf.image(
+        io.BytesIO(qr_png(page.matrix, scale=16)),
+        x=(pdf.w - PICTURE_SIDE) / 2,
+        y=PICTURE_TOP,
+        w=PICTURE_SIDE,
+        alt_text=f"QR {page.short_code}",
+    )
+    pdf.set_y(PICTURE_TOP + PICTURE_SIDE)
+    _write(pdf, _Block(page.words.short_code, 9, 5, ink=SOFT_INK, align="C"), after=1)
+    _write(pdf, _Block(page.short_code, 26, 12, is_bold=True, align="C"), after=3)
+    _write(pdf, _Block(page.words.hint, 10, 12, ink=SOFT_INK, align="C"))
+
+
+def _write_labelled(pdf: FPDF, label: str, block: _Block, after: float = 5) -> None:
+    _write(pdf, _Block(label, 9, 5, ink=SOFT_INK), after=1)
+    _write(pdf, block, after)
+
+
+def _write(pdf: FPDF, block: _Block, after: float = 0) -> None:
+    """Write the block at the margin and move below it, and `after` millimetres further."""
+    pdf.set_font("DejaVu", "B" if block.is_bold else "", block.points)
+    text = "\n".join(_drawable(pdf, line) for line in block.text.splitlines())
+    points = block.points
+    while _height(pdf, text) > block.height and points > SMALLEST_FONT:
+        points = max(SMALLEST_FONT, points * 0.9)
+        pdf.set_font_size(points)
+    while _height(pdf, text) > block.height:
+        text = text[: len(text) * 9 // 10] + "…"
+    pdf.set_text_color(block.ink)
+    pdf.set_x(MARGIN)
+    pdf.multi_cell(LINE_WIDTH, _line_height(pdf), text, align=block.align, new_x="LMARGIN", new_y="NEXT")
+    pdf.set_y(pdf.y + after)
+
+
+def _line_height(pdf: FPDF) -> float:
+    return float(pdf.font_size) * 1.3
+
+
+def _height(pdf: FPDF, text: str) -> float:
+    lines = pdf.multi_cell(LINE_WIDTH, _line_height(pdf), text, dry_run=True, output="LINES")
+    return len(lines) * _line_height(pdf) if isinstance(lines, list) else 0
+
+
+def _drawable(pdf: FPDF, line: str) -> str:
+    """Return the line with the letters that the font has, those from right to left put in reading order."""
+    known = pdf.current_font.cmap if isinstance(pdf.current_font, TTFFont) else {}
+    shown = "".join(
+        c if ord(c) in known else "\u25a1"
+        for c in _printable(line)
+        if ord(c) in known or unicodedata.category(c) not in ("Mn", "Cf")
+    )
+    if any(unicodedata.bidirectional(c) in ("R", "AL") for c in shown):
+        return BidiParagraph(shown).get_reordered_string()
+    return shown

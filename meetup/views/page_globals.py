@@ -1,0 +1,60 @@
+"""What every template can use: formats, languages, versioned static files."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, has_request_context, request
+from markupsafe import Markup
+
+from meetup import i18n
+from meetup.markdown import to_html
+from meetup.ticket_code import format_short_code
+from meetup.views.guards import csrf_token
+
+STATIC = Path(__file__).resolve().parent.parent / "static"
+
+
+def configure(app: Flask) -> None:
+    """Give templates their globals and filters."""
+    app.add_template_filter(i18n.long_date, "long_date")
+    app.add_template_filter(i18n.time_of_day, "time_of_day")
+    app.add_template_filter(i18n.date_and_time, "date_and_time")
+    app.add_template_filter(i18n.zone_name, "zone_name")
+    app.add_template_filter(i18n.number, "number")
+    app.add_template_filter(format_short_code, "short_code")
+    app.add_template_filter(lambda text: Markup(to_html(text)), "markdown")
+    app.add_template_global(static_url, "static_url")
+    app.add_template_global(csrf_token, "csrf_token")
+    app.context_processor(_languages)
+
+
+def static_url(path: str) -> str:
+    """Return the address of a static file with a mark that changes when the file does."""
+    # Not by url_for: an error page for a wrong host name is drawn before there is any routing.
+    return f"/static/{path}?v={_version(path)}"
+
+
+@cache
+def _version(path: str) -> str:
+    file = STATIC / path
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:10] if file.is_file() else "0"
+
+
+def _languages() -> dict[str, Any]:
+    current = i18n.current_locale()
+    if not has_request_context():
+        return {"current_locale": current, "other_locales": []}
+    return {
+        "current_locale": current,
+        "other_locales": [(code, name, _switch_url(code)) for code, name in i18n.LOCALES.items() if code != current],
+    }
+
+
+def _switch_url(code: str) -> str:
+    """Return this page in another language; after a form, the page that has the form."""
+    path = request.path
+    if request.method == "POST":
+        path = path.rsplit("/", 1)[0] if path.startswith("/e/") and path.endswith("/register") else path
+    return f"{path}?{i18n.LOCALE_PARAMETER}={code}"

@@ -1,0 +1,53 @@
+"""The headers that every answer carries, and the names by which this site may be called."""
+
+from urllib.parse import urlsplit
+
+from flask import Response, request
+
+from meetup.config import Config
+from meetup.site import current_site
+
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "manifest-src": "'self'",
+    "worker-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+# The camera's decoder is WebAssembly; a worker takes the policy of its own file, so static files carry it too.
+DOOR_SCRIPTS = "'self' 'wasm-unsafe-eval'"
+ONE_YEAR_SECONDS = 365 * 24 * 3600
+LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
+
+
+def trusted_hosts(config: Config) -> list[str]:
+    """Return the host names that are answered: the site's own, and this machine's for health checks.
+
+    Links in mail come from BASE_URL alone, so a loopback name can poison nothing.
+    """
+    host = urlsplit(config.base_url).hostname or ""
+    return [f"[{host}]" if ":" in host else host, *LOOPBACK_NAMES]
+
+
+def with_security_headers(response: Response) -> Response:
+    """Add the headers to an answer, leaving stricter ones that a view has set."""
+    is_door = request.path.startswith(("/door", "/static/"))
+    policy = POLICY | {"script-src": DOOR_SCRIPTS} if is_door else POLICY
+    headers = {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": f"camera={'(self)' if is_door else '()'}, microphone=(), geolocation=()",
+    }
+    if current_site().config.has_tls:
+        headers["Strict-Transport-Security"] = f"max-age={ONE_YEAR_SECONDS}; includeSubDomains"
+    for name, value in headers.items():
+        response.headers.setdefault(name, value)
+    return response

@@ -1,0 +1,206 @@
+"""The worker: delivers the outbox and goes on with what a transaction of the site left to do."""
+
+import logging
+import random
+import secrets
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, current_app
+
+from meetup.clock import utc_now
+from meetup.config import BadSetting, Config
+from meetup.domain import outbox as rules
+from meetup.domain import waitlist
+from meetup.domain.outbox import RetryPlan
+from meetup.errors import Busy
+from meetup.mail_message import ascii_address, split_sender
+from meetup.mailer import MailFailure, OwnFault, PermanentFailure, TemporaryFailure, Transport, open_transport
+from meetup.message_rendering import render_message
+from meetup.site import current_site
+from meetup.storage import counters, events, outbox
+from meetup.storage.db import db, transaction
+from meetup.storage.outbox import OutboxMessage
+
+log = logging.getLogger(__name__)
+
+CLAIM = 20
+IDLE_SECONDS = 1.0
+OWN_FAULT_PAUSE_SECONDS = 60
+SEEN_NOTE = "worker_seen"
+STOPPED_NOTE = "mail_stopped"
+SEEN_EVERY = timedelta(seconds=10)
+
+
+class Worker:
+    """One delivering process: a transport, a lease that is renewed while it lives, and a wish to stop."""
+
+    def __init__(self, app: Flask, config: Config) -> None:
+        self._app = app
+        self._config = config
+        self._transport, self._sender = _open(config)
+        self._lease = timedelta(seconds=max(1, config.number("MAIL_LEASE_SECONDS")))
+        self._stop = threading.Event()
+        self._seen_at = utc_now() - SEEN_EVERY
+        self.counts = {"sent": 0, "failed": 0, "retried": 0, "seated": 0}
+
+    def stop(self, *_signal: object) -> None:
+        """Ask the worker to end after the mail in hand."""
+        self._stop.set()
+
+    def run(self, *, once: bool) -> None:
+        """Work until stopped, or until nothing is due now."""
+        while not self._stop.is_set():
+            try:
+                has_worked = self._round()
+            except Busy:
+                log.warning("the database is busy or away; trying again")
+                has_worked = False
+            if once and not has_worked:
+                break
+            if not has_worked:
+                self._stop.wait(IDLE_SECONDS)
+        self._transport.close()
+
+    def _round(self) -> bool:
+        """Do what is due now; tell whether there was anything."""
+        self._say_seen()
+        seated = self._seat_waiting()
+        self.counts["seated"] += seated
+        return self._deliver() or seated > 0
+
+    def _say_seen(self) -> None:
+        now = utc_now()
+        if now - self._seen_at >= SEEN_EVERY:
+            self._seen_at = now
+            with transaction() as session:
+                outbox.write_note(session, SEEN_NOTE, "", now)
+
+    def _seat_waiting(self) -> int:
+        """Go on where a raise of the capacity was cut off (rules 2.6); return how many were seated."""
+        seated = 0
+        for event_id in counters.list_events_with_free_seats_and_waitlist(db.session()):
+            with transaction() as session:
+                event = events.get_event_by_id(session, event_id)
+                seated += waitlist.seat_waiting(session, event, utc_now())
+        db.session.rollback()
+        return seated
+
+    def _deliver(self) -> bool:
+        """Lease what is due and send it; tell whether anything was taken off the outbox."""
+        token = secrets.token_hex(16)
+        now = utc_now()
+        with transaction() as session:
+            claimed = outbox.claim_due(session, lease_token=token, lease_until=now + self._lease, now=now, limit=CLAIM)
+            ids = [message.id for message in claimed]
+        if not ids:
+            return False
+        with self._lease_kept(token):
+            for id in ids:
+                if self._stop.is_set() or not self._deliver_one(id, token):
+                    self._give_back(token)
+                    return not self._stop.is_set() and id != ids[0]
+        return True
+
+    @contextmanager
+    def _lease_kept(self, token: str) -> Iterator[None]:
+        """Renew the lease from a thread of its own while mails are sent, however slow the server is.
+
+        So another worker takes over only from one that died (rules 3.4).
+        """
+        is_done = threading.Event()
+
+        def renew() -> None:
+            with self._app.app_context():
+                while not is_done.wait(self._lease.total_seconds() / 3):
+                    try:
+                        with transaction() as session:
+                            outbox.renew_lease(session, token, utc_now() + self._lease)
+                    except Busy:
+                        log.warning("the lease could not be renewed; trying again")
+
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_done.set()
+            thread.join()
+
+    def _deliver_one(self, id: int, token: str) -> bool:
+        """Send one mail and write down what became of it; False when the queue must stop (rules 3.3)."""
+        message = outbox.get_message(db.session(), id)
+        if message.lease_token != token:
+            return True
+        try:
+            self._send(message)
+        except OwnFault as error:
+            log.error("mail stopped: %s", error.reason)
+            self._note_stopped(error.reason)
+            return False
+        except MailFailure as error:
+            self._note_failure(message, token, error)
+            return True
+        with transaction() as session:
+            outbox.finish(session, id, token, rules.after_success(utc_now()))
+            outbox.write_note(session, STOPPED_NOTE, "", utc_now())
+        self.counts["sent"] += 1
+        return True
+
+    def _send(self, message: OutboxMessage) -> None:
+        try:
+            mail = render_message(message)
+            to_address = ascii_address(message.to_address)
+        except ValueError as error:
+            raise PermanentFailure(f"the mail could not be made: {error}") from error
+        # Nothing is held open while the server takes its time.
+        db.session.rollback()
+        self._transport.send(mail, self._sender, to_address)
+
+    def _note_failure(self, message: OutboxMessage, token: str, error: MailFailure) -> None:
+        plan = RetryPlan(self._config.number("MAIL_RETRY_SECONDS"), random.random())
+        with transaction() as session:
+            now = utc_now()
+            if isinstance(error, TemporaryFailure):
+                event = events.get_event_by_id(session, message.event_id)
+                values = rules.after_temporary_failure(message, event, error.reason, plan, now)
+            else:
+                values = rules.after_permanent_failure(error.reason)
+            outbox.finish(session, message.id, token, values)
+        self.counts["failed" if values["state"] == outbox.MessageState.FAILED else "retried"] += 1
+
+    def _note_stopped(self, reason: str) -> None:
+        with transaction() as session:
+            outbox.write_note(session, STOPPED_NOTE, reason, utc_now())
+
+    def _give_back(self, token: str) -> None:
+        pause = 0 if self._stop.is_set() else OWN_FAULT_PAUSE_SECONDS
+        with transaction() as session:
+            outbox.release(session, token, utc_now() + timedelta(seconds=pause))
+
+
+def _open(config: Config) -> tuple[Transport, str]:
+    """Return the way out for mails and the envelope's sender; raise BadSetting where either cannot work."""
+    try:
+        sender = ascii_address(split_sender(config["MAIL_FROM"])[1])
+    except ValueError as error:
+        raise BadSetting(f"MAIL_FROM cannot send mail: {error}") from error
+    try:
+        return open_transport(config["MAIL_URL"]), sender
+    except ValueError as error:
+        raise BadSetting(f"MAIL_URL cannot be used: {error}") from error
+
+
+def run(*, once: bool) -> dict[str, Any]:
+    """Deliver the outbox until stopped, or what is due now; return how many mails were sent, failed and retried."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    worker = Worker(app, current_site().config)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, worker.stop)
+        signal.signal(signal.SIGINT, worker.stop)
+    worker.run(once=once)
+    return worker.counts
