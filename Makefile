@@ -42,7 +42,7 @@ format: $(DONE)/dev ## lay out the code
 	@$(BIN)/ruff format
 
 translations: $(DONE)/runtime ## bring new sentences into the catalogues
-	@$(BIN)/pybabel --quiet extract --mapping pyproject.toml --keyword lazy_gettext --no-location --sort-output \
+	@$(BIN)/pybabel --quiet extract --mapping pyproject.toml --keyword lazy_gettext --keyword _l --no-location --sort-output \
 		--project Turnout --copyright-holder "Turnout contributors" --output meetup/translations/messages.pot .
 	@$(BIN)/pybabel update --input-file meetup/translations/messages.pot --output-dir meetup/translations \
 		--no-fuzzy-matching --ignore-pot-creation-date --width 120

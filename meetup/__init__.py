@@ -18,7 +18,7 @@ from meetup.storage.db import configure_engine, db
 from meetup.views import BLUEPRINTS, page_globals
 from meetup.views.error_pages import configure_error_pages
 from meetup.views.limits import configure_limiter
-from meetup.views.security_headers import trusted_hosts, with_security_headers
+from meetup.views.security_headers import refuse_nul, trusted_hosts, with_security_headers
 
 LARGEST_BODY_BYTES = 1024 * 1024
 LOCALE_COOKIE_SECONDS = 365 * 24 * 3600
@@ -36,6 +36,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     configure_limiter(app, config)
     configure_error_pages(app)
     page_globals.configure(app)
+    app.before_request(refuse_nul)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     cli.configure(app)
@@ -65,6 +66,8 @@ def _configure_database(app: Flask, config: Config) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = config["DATABASE_URL"]
     # Under gevent a request holds a connection while it waits; a short wait for one turns into 503, not a hang.
     options: dict[str, object] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5, "pool_pre_ping": True}
+    # A failed statement is logged without the names and addresses that it carried.
+    options["hide_parameters"] = True
     if make_url(config["DATABASE_URL"]).get_backend_name() == "sqlite":
         options |= {"pool_pre_ping": False}
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options

@@ -28,14 +28,15 @@ PEOPLE = 1500
 ARRIVED = 830
 BATCH = 250
 GATES = ("Main entrance", "Garden door")
-DESCRIPTION = """One evening for everybody who builds with open models: short demos, long conversations, a stage for
-whoever signs up at the door.
-
-- **18:30** doors and drinks
-- **19:30** ten demos of five minutes
-- **21:00** open floor until late
-
-Bring your ticket on your phone. No laptops needed, curiosity is."""
+DESCRIPTION = "\n\n".join(
+    (
+        "One evening for everybody who builds with open models: short demos, long conversations, "
+        "and a stage for whoever signs up at the door.",
+        "- **Hall** ten demos of five minutes, then ten more\n- **Garden** drinks and conversations\n"
+        "- **Stage** open until late",
+        "Bring your ticket on your phone. No laptop needed; curiosity is.",
+    )
+)
 
 
 def make_demo() -> dict[str, Any]:

@@ -125,7 +125,7 @@ def make_slug(session: Session, title: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    return fold(text).encode("ascii", "ignore").decode()
+    return fold(text).encode("ascii", "replace").decode()
 
 
 def _columns(details: EventDetails) -> dict[str, Any]:

@@ -120,7 +120,9 @@ def changed_rows(session: Session, statement: UpdateBase) -> int:
 
     Objects that were loaded before keep their old values: read them again where the new ones matter.
     """
-    result: Any = session.execute(statement, execution_options={"synchronize_session": False})
+    # An INSERT's count is thrown away unless it is asked for.
+    options = {"synchronize_session": False, "preserve_rowcount": True}
+    result: Any = session.execute(statement, execution_options=options)
     rowcount: int = result.rowcount
     return rowcount
 

@@ -66,10 +66,11 @@ def sign_in() -> BaseResponse | tuple[str, int]:
         key = parse_email(typed).key
     except BadAddress:
         key = typed.strip().casefold()[:254]
-    limits.count_sign_in_attempt(_attempt_key(key))
+    limits.refuse_guessing(_attempt_key(key))
     account = accounts.find_account(db.session(), key)
     password = request.form.get("password", "")[: rules.LONGEST_PASSWORD + 1]
     if not rules.is_password_of(account, password) or account is None:
+        limits.count_sign_in_failure(_attempt_key(key))
         form = FormView({"email": typed[:254]}, {"password": field_words("wrong_sign_in")})
         return _render_sign_in(form), 401
     with transaction() as session:
@@ -123,7 +124,7 @@ def password_form() -> str:
 def change_password() -> BaseResponse | tuple[str, int]:
     """Set a new password; every session of the account ends, this browser gets a new one."""
     account: Account = g.account
-    limits.count_sign_in_attempt(_attempt_key(account.email_key))
+    limits.refuse_guessing(_attempt_key(account.email_key))
     try:
         password_hash = _checked_new_password(account)
     except Invalid as error:
@@ -138,6 +139,7 @@ def change_password() -> BaseResponse | tuple[str, int]:
 
 def _checked_new_password(account: Account) -> str:
     if not rules.is_password_of(account, request.form.get("password", "")[: rules.LONGEST_PASSWORD + 1]):
+        limits.count_sign_in_failure(_attempt_key(account.email_key))
         raise Invalid({"password": ["wrong_password"]})
     try:
         return rules.hash_password(request.form.get("new_password", ""))

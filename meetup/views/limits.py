@@ -7,6 +7,8 @@ from collections.abc import Callable
 from flask import Flask, g, request
 from flask_limiter import Limiter
 from flask_limiter.errors import RateLimitExceeded
+from limits import parse
+from limits.errors import StorageError
 
 from meetup.config import Config
 from meetup.errors import TooMany
@@ -14,6 +16,7 @@ from meetup.site import current_site
 from meetup.storage.limit_counters import limit_counters_address
 
 REDIS_TIMEOUT_SECONDS = 0.3
+SIGN_IN = "sign-in"
 
 
 def client_address() -> str:
@@ -38,6 +41,7 @@ def configure_limiter(app: Flask, config: Config) -> None:
         app.config["RATELIMIT_STORAGE_OPTIONS"] = {
             "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
             "socket_timeout": REDIS_TIMEOUT_SECONDS,
+            "wrap_exceptions": True,
         }
     else:
         counters = limit_counters_address(config.instance_path / "limits.sqlite")
@@ -69,7 +73,7 @@ def _count_miss() -> None:
     """Count an unknown key tried from an address."""
 
 
-@limiter.shared_limit(rate("LIMIT_LOGIN_PER_ACCOUNT"), scope="sign-in", key_func=_counted_key)
+@limiter.shared_limit(rate("LIMIT_LOGIN_PER_ACCOUNT"), scope=SIGN_IN, key_func=_counted_key)
 def _count_sign_in_failure() -> None:
     """Count a failed sign-in to an account."""
 
@@ -91,10 +95,23 @@ def count_miss() -> None:
     _refuse_past(_count_miss)
 
 
-def count_sign_in_attempt(key: str) -> None:
-    """Count an attempt to sign in by whom it is for; raise TooMany past the limit."""
+def refuse_guessing(key: str) -> None:
+    """Raise TooMany when whoever signs in here has failed too often already; asked before the password is tried."""
+    limit = parse(current_site().config["LIMIT_LOGIN_PER_ACCOUNT"])
+    try:
+        may_try = limiter.limiter.test(limit, key, SIGN_IN)
+    except StorageError:
+        # The failures are counted in memory then, from the next one on.
+        return
+    if not may_try:
+        reset_at, _left = limiter.limiter.get_window_stats(limit, key, SIGN_IN)
+        raise TooMany(max(1, int(reset_at - time.time())))
+
+
+def count_sign_in_failure(key: str) -> None:
+    """Count a failed sign-in."""
     g.limit_key = key
-    _refuse_past(_count_sign_in_failure)
+    _is_within(_count_sign_in_failure)
 
 
 def _is_within(count: Callable[[], None]) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, has_request_context, request
 from markupsafe import Markup
@@ -57,4 +58,5 @@ def _switch_url(code: str) -> str:
     path = request.path
     if request.method == "POST":
         path = path.rsplit("/", 1)[0] if path.startswith("/e/") and path.endswith("/register") else path
-    return f"{path}?{i18n.LOCALE_PARAMETER}={code}"
+    kept = {name: value for name, value in request.args.items() if name != i18n.LOCALE_PARAMETER}
+    return f"{path}?{urlencode(kept | {i18n.LOCALE_PARAMETER: code})}"

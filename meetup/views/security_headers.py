@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from flask import Response, request
 
 from meetup.config import Config
+from meetup.errors import NotFound
 from meetup.site import current_site
 
 POLICY = {
@@ -33,6 +34,12 @@ def trusted_hosts(config: Config) -> list[str]:
     """
     host = urlsplit(config.base_url).hostname or ""
     return [f"[{host}]" if ":" in host else host, *LOOPBACK_NAMES]
+
+
+def refuse_nul() -> None:
+    """Say that an address with a NUL in it is not there: no name has one, and PostgreSQL cannot even look for it."""
+    if "\x00" in request.path:
+        raise NotFound
 
 
 def with_security_headers(response: Response) -> Response:
