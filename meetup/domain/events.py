@@ -44,6 +44,9 @@ class EventDetails:
     guests: int = 0
     mode: Mode = Mode.OPEN
     has_waitlist: bool = True
+    is_passing_over: bool = False
+    has_late_promotion: bool = False
+    has_re_entry: bool = True
     opens_at: datetime | None = None
     closes_at: datetime | None = None
     doors_open_at: datetime | None = None

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from meetup.domain import audit
 from meetup.domain.audit import Actor
 from meetup.errors import Gone, Invalid, NotFound
-from meetup.storage import scans
+from meetup.storage import devices, scans
 from meetup.storage.audit import ActorKind
 from meetup.storage.events import Event
 from meetup.storage.scans import Device, DeviceToken, Gate, PairingCode
@@ -61,7 +61,7 @@ def create_device(
         event_id=event.id,
         gate_id=gate.id,
         public_id=secrets.token_urlsafe(16),
-        name=f"Phone {scans.count_devices(session, event.id) + 1}",
+        name=f"Phone {devices.count_devices(session, event.id) + 1}",
         is_supervisor=is_supervisor,
         created_at=now,
     )
@@ -86,7 +86,7 @@ def create_pairing(session: Session, device: Device, now: datetime) -> str:
 
 def create_pairing_again(session: Session, event: Event, public_id: str, actor: Actor, now: datetime) -> str:
     """Make a new link's code for a device, such as one whose link ran out; raise NotFound, also for a revoked one."""
-    device = scans.find_device(session, event.id, public_id)
+    device = devices.find_device(session, event.id, public_id)
     if device is None or device.revoked_at is not None:
         raise NotFound
     audit.record(session, actor, event.id, audit.Change("device.link_made", "device", device.id), now)
@@ -95,17 +95,17 @@ def create_pairing_again(session: Session, event: Event, public_id: str, actor: 
 
 def get_pairing(session: Session, code: str, now: datetime) -> tuple[PairingCode, Device, Gate]:
     """Return what a link would pair, using nothing up; raise Gone when it is used, expired or unknown."""
-    found = scans.find_pairing(session, hash_token(code))
+    found = devices.find_pairing(session, hash_token(code))
     if found is None or found[0].used_at is not None or found[0].expires_at <= now or found[1].revoked_at:
-        raise Gone("pairing_gone")
+        raise Gone
     return found
 
 
 def pair(session: Session, code: str, now: datetime) -> str:
     """Use a link up and return the phone's token; raise Gone when it is used, expired or unknown."""
     pairing, device, _gate = get_pairing(session, code, now)
-    if not scans.use_pairing_code(session, pairing, now):
-        raise Gone("pairing_gone")
+    if not devices.use_pairing_code(session, pairing, now):
+        raise Gone
     token = secrets.token_urlsafe(TOKEN_BYTES)
     session.add(DeviceToken(device_id=device.id, token_hash=hash_token(token), created_at=now))
     device.paired_at = now
@@ -117,7 +117,7 @@ def pair(session: Session, code: str, now: datetime) -> str:
 
 def revoke_device(session: Session, event: Event, public_id: str, actor: Actor, now: datetime) -> None:
     """Shut a device out for good; raise NotFound. Doing so again changes nothing."""
-    device = scans.find_device(session, event.id, public_id)
+    device = devices.find_device(session, event.id, public_id)
     if device is None:
         raise NotFound
     if device.revoked_at is None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from meetup.domain.check_in import minute_of
+from meetup.domain.minutes import minute_of
 from meetup.storage import counters, scans
 from meetup.storage.events import Event
 

@@ -44,8 +44,10 @@ def promise(
 
     `held` says why a mail is promised but kept back, such as too many mails to one address.
     """
-    if registrations:
-        outbox.insert_messages(session, [_row(each, kind, now, held) for each in registrations])
+    # Somebody who came without a ticket and gave no address is promised nothing.
+    rows = [_row(each, kind, now, held) for each in registrations if each.email]
+    if rows:
+        outbox.insert_messages(session, rows)
 
 
 def _row(registration: Registration, kind: MessageKind, now: datetime, held: str | None) -> dict[str, Any]:

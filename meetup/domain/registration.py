@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from meetup.domain import audit, outbox, tickets, waitlist
+from meetup.domain import audit, outbox, roster, tickets, waitlist
 from meetup.domain.audit import Actor
 from meetup.domain.outbox import HELD_TOO_MANY, MessageKind
 from meetup.domain.schedule import Window, registration_window
@@ -18,7 +18,8 @@ from meetup.storage.events import Event
 from meetup.storage.registrations import Registration, State
 from meetup.text_input import EmailAddress
 
-PUBLIC_ID_BYTES = 16
+# A name and no secret. Phones at the door hold fifty thousand of them, and random bytes cannot be compressed.
+PUBLIC_ID_BYTES = 8
 TICKET_KEY_BYTES = 24
 
 
@@ -81,11 +82,12 @@ def _take_place(session: Session, event: Event, request: SeatRequest, now: datet
     if not is_seated and not event.has_waitlist:
         raise Closed("full")
     state = State.CONFIRMED if is_seated else State.WAITLISTED
-    registration_id = registrations.insert_registration(session, _row(event, request, state, now))
-    if registration_id is None:
-        return _lost_the_race(session, event, request, now, is_seated=is_seated)
     if not is_seated:
-        counters.move_people(session, event.id, people, source=None, target=State.WAITLISTED)
+        counters.move_people(session, event.id, people, source=None, target=state)
+    row = _row(event, request, state, roster.note_change(session, event.id, []), now)
+    registration_id = registrations.insert_registration(session, row)
+    if registration_id is None:
+        return _lost_the_race(session, event, request, now, source=state)
     tickets.issue_ticket(session, event.id, registration_id, now)
     registration = registrations.get_registration(session, registration_id)
     kind = MessageKind.CONFIRMED if is_seated else MessageKind.WAITLISTED
@@ -98,12 +100,9 @@ def _take_place(session: Session, event: Event, request: SeatRequest, now: datet
     return Registered(Answer(registration.state), registration)
 
 
-def _lost_the_race(
-    session: Session, event: Event, request: SeatRequest, now: datetime, *, is_seated: bool
-) -> Registered:
+def _lost_the_race(session: Session, event: Event, request: SeatRequest, now: datetime, *, source: State) -> Registered:
     """Give the seat back: another request stored the same address or form key in the meantime."""
-    if is_seated:
-        counters.move_people(session, event.id, 1 + request.guests, source=State.CONFIRMED, target=None)
+    counters.move_people(session, event.id, 1 + request.guests, source=source, target=None)
     if request.form_key is not None:
         repeated = registrations.find_by_form_key(session, event.id, request.form_key)
         if repeated is not None:
@@ -120,7 +119,7 @@ def _already_registered(session: Session, holder: Registration, request: SeatReq
     return Registered(Answer.ALREADY_REGISTERED, holder)
 
 
-def _row(event: Event, request: SeatRequest, state: State, now: datetime) -> dict[str, Any]:
+def _row(event: Event, request: SeatRequest, state: State, revision: int, now: datetime) -> dict[str, Any]:
     return {
         "event_id": event.id,
         "public_id": secrets.token_urlsafe(PUBLIC_ID_BYTES),
@@ -133,6 +132,7 @@ def _row(event: Event, request: SeatRequest, state: State, now: datetime) -> dic
         "guests": request.guests,
         "people": 1 + request.guests,
         "locale": request.locale,
+        "roster_revision": revision,
         "created_at": now,
         "waitlisted_at": now if state is State.WAITLISTED else None,
         "confirmed_at": now if state is State.CONFIRMED else None,
@@ -150,14 +150,12 @@ def cancel(session: Session, event: Event, registration: Registration, now: date
         return
     if state is State.DECLINED:
         raise Conflict("not_active")
+    # Always the seats first and then the registration: whoever seats the waitlist locks them in that order too.
+    counters.lock_seats(session, event.id)
     if not registrations.cancel_if_never_inside(session, registration.id, state, now):
         raise Conflict("has_been_inside" if registration.has_been_inside else "try_again")
-    counters.move_people(session, event.id, registration.people, source=state, target=State.CANCELLED)
-    held = None if may_mail else HELD_TOO_MANY
-    outbox.promise(session, [registration], MessageKind.CANCELLED, now, held)
-    change = audit.Change("registration.cancelled", "registration", registration.id)
-    audit.record(session, audit.ATTENDEE, event.id, change, now)
-    waitlist.seat_waiting(session, event, now)
+    outbox.promise(session, [registration], MessageKind.CANCELLED, now, None if may_mail else HELD_TOO_MANY)
+    _give_back(session, event, registration, audit.ATTENDEE, now, source=state)
 
 
 def cancel_for_organiser(
@@ -173,13 +171,23 @@ def cancel_for_organiser(
         return
     if state is State.DECLINED:
         raise Conflict("not_active")
+    counters.lock_seats(session, event.id)
     values = {"cancelled_at": now}
     if not registrations.change_state(session, registration.id, source=state, target=State.CANCELLED, values=values):
         raise Conflict("try_again")
-    counters.move_people(session, event.id, registration.people, source=state, target=State.CANCELLED)
     outbox.promise(session, [registration], MessageKind.CANCELLED, now)
+    _give_back(session, event, registration, actor, now, source=state)
+
+
+def _give_back(
+    session: Session, event: Event, registration: Registration, actor: Actor, now: datetime, *, source: State
+) -> None:
+    """Free a cancelled registration's seats, tell the log and the phones, and pass the seats on."""
+    counters.move_people(session, event.id, registration.people, source=source, target=State.CANCELLED)
     audit.record(session, actor, event.id, audit.Change("registration.cancelled", "registration", registration.id), now)
     waitlist.seat_waiting(session, event, now)
+    # Last, because nobody may lock a registration while holding the number of the roster's change.
+    roster.note_change(session, event.id, [registration.id])
 
 
 @dataclass(frozen=True)
@@ -209,6 +217,7 @@ def edit(session: Session, registration: Registration, details: Details, now: da
     )
     if not changed:
         raise Invalid({"email": ["address_taken"]})
+    roster.note_change(session, registration.event_id, [registration.id])
     audit.record(
         session,
         audit.ATTENDEE,

@@ -6,10 +6,14 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from meetup import ticket_code
+from meetup.domain import audit, outbox, roster
+from meetup.domain.audit import Actor
+from meetup.domain.outbox import MessageKind
+from meetup.errors import Conflict
 from meetup.key_vault import KeyVault
-from meetup.storage import registrations
+from meetup.storage import parties, registrations
 from meetup.storage.events import Event, get_event_key
-from meetup.storage.registrations import Registration
+from meetup.storage.registrations import Registration, State
 
 SHORT_CODE_TRIES = 10
 
@@ -34,6 +38,21 @@ def issue_ticket(session: Session, event_id: int, registration_id: int, now: dat
         if registrations.insert_ticket(session, values | {"short_code": ticket_code.new_short_code()}):
             return
     raise RuntimeError("no free short code in this event")
+
+
+def reissue(session: Session, event: Event, registration: Registration, actor: Actor, now: datetime) -> None:
+    """Make a new ticket and kill the old one at once, on phones at their next sync; the new one goes out by mail.
+
+    Raises Conflict (`not_active`) for a registration that has ended (rules 3.1).
+    """
+    if registration.state in (State.CANCELLED, State.DECLINED):
+        raise Conflict("not_active")
+    parties.lock_party(session, registration.id)
+    revision = roster.note_change(session, event.id, [registration.id])
+    registrations.revoke_ticket(session, registration.id, revision, now)
+    issue_ticket(session, event.id, registration.id, now)
+    outbox.promise(session, [registration], MessageKind.TICKET_AGAIN, now)
+    audit.record(session, actor, event.id, audit.Change("ticket.reissued", "registration", registration.id), now)
 
 
 def get_face(session: Session, event: Event, registration: Registration, vault: KeyVault) -> TicketFace:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from meetup.domain import audit, outbox
+from meetup.domain import audit, outbox, roster
 from meetup.domain.outbox import MessageKind
 from meetup.domain.schedule import Window, registration_window
 from meetup.storage import counters, registrations
@@ -32,6 +32,7 @@ def seat_waiting(session: Session, event: Event, now: datetime, limit: int = BAT
     registrations.confirm_all(session, [each.id for each in chosen], now)
     people = sum(each.people for each in chosen)
     counters.move_people(session, event.id, people, source=State.WAITLISTED, target=State.CONFIRMED)
+    roster.note_change(session, event.id, [each.id for each in chosen])
     outbox.promise(session, chosen, MessageKind.PROMOTED, now)
     changes = [audit.Change("registration.promoted", "registration", each.id) for each in chosen]
     audit.record_all(session, audit.SYSTEM, event.id, changes, now)

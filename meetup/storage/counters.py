@@ -40,7 +40,10 @@ class SeatCounter(Base):
 
 
 class DoorCounter(Base):
-    """People inside and ever arrived, refused scans, and how many the venue holds at once."""
+    """People inside and ever arrived, refused scans, and how many the venue holds at once.
+
+    `inside` counts `unticketed` people too (the clicker's). `roster_revision` numbers the changes of the roster.
+    """
 
     __tablename__ = "door_counters"
 
@@ -49,11 +52,13 @@ class DoorCounter(Base):
     inside: Mapped[int] = mapped_column(Integer)
     arrived: Mapped[int] = mapped_column(Integer)
     refused: Mapped[int] = mapped_column(Integer)
+    unticketed: Mapped[int] = mapped_column(Integer, server_default="0")
+    roster_revision: Mapped[int] = mapped_column(Integer, server_default="0")
 
     @classmethod
     def empty(cls, event_id: int) -> Self:
         """Return the counter of a door that nobody has come through."""
-        return cls(event_id=event_id, inside=0, arrived=0, refused=0)
+        return cls(event_id=event_id, inside=0, arrived=0, refused=0, unticketed=0, roster_revision=0)
 
 
 class GateArrival(Base):
@@ -104,6 +109,17 @@ def take_seat(session: Session, event_id: int, people: int) -> bool:
     return changed_rows(session, statement) == 1
 
 
+def take_seat_at_door(session: Session, event_id: int, people: int) -> bool:
+    """Take seats for people who stand at the door, whoever waits at home; False when they do not fit."""
+    fits = SeatCounter.capacity.is_(None) | (SeatCounter.confirmed + people <= SeatCounter.capacity)
+    statement = (
+        update(SeatCounter)
+        .where(SeatCounter.event_id == event_id, fits)
+        .values(confirmed=SeatCounter.confirmed + people)
+    )
+    return changed_rows(session, statement) == 1
+
+
 def move_people(session: Session, event_id: int, people: int, *, source: str | None, target: str | None) -> None:
     """Count people of one state in another one; None stands for before or after all states."""
     values: dict[str, Any] = {}
@@ -131,13 +147,13 @@ def let_in(session: Session, event_id: int, people: int, arrivals: int) -> bool:
     return changed_rows(session, statement) == 1
 
 
-def let_out(session: Session, event_id: int, people: int, arrivals: int) -> None:
-    """Count people out; `arrivals` above 0 takes first entries back as well (an undo)."""
+def shift_door(session: Session, event_id: int, *, inside: int, arrived: int) -> None:
+    """Add to the people inside and arrived, or take away: they are in or out already, whatever the limit says."""
     changed_rows(
         session,
         update(DoorCounter)
         .where(DoorCounter.event_id == event_id)
-        .values(inside=DoorCounter.inside - people, arrived=DoorCounter.arrived - arrivals),
+        .values(inside=DoorCounter.inside + inside, arrived=DoorCounter.arrived + arrived),
     )
 
 

@@ -1,6 +1,7 @@
 """The database: naming convention, UTC times, and transaction(), the only place that commits."""
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def transaction() -> Iterator[Session]:
     if session.info.get("in_transaction"):
         raise RuntimeError("a transaction inside a transaction")
     session.rollback()
-    with _writer_turn(session), _storage_errors():
+    with _writer_turn(session), storage_errors():
         session.info["in_transaction"] = True
         try:
             session.connection(execution_options={"turnout_write": True})
@@ -93,7 +94,8 @@ def _writer_turn(session: Session) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _storage_errors() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
+    """Turn a locked, full or absent database into Busy, for reads that no transaction() stands around."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
@@ -127,6 +129,12 @@ def changed_rows(session: Session, statement: UpdateBase) -> int:
     return rowcount
 
 
+def _keep_from_others(path: str | None) -> None:
+    """Let nobody but the site's own account read the database file."""
+    if path and path != ":memory:" and os.stat(path).st_mode & 0o077:
+        os.chmod(path, 0o600)
+
+
 def insert_or_ignore(session: Session, table: type[Base] | Table) -> Insert:
     """Return an INSERT that does nothing where a unique constraint stands against it; its rowcount tells."""
     dialect = session.get_bind().dialect.name
@@ -147,6 +155,7 @@ def configure_engine(engine: Engine) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        _keep_from_others(engine.url.database)
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:

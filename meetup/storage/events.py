@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Boolean, ForeignKey, Integer, LargeBinary, String, Text, UniqueConstraint, select
+from sqlalchemy import Boolean, ForeignKey, Integer, LargeBinary, String, Text, UniqueConstraint, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from meetup.errors import NotFound
@@ -48,6 +48,7 @@ class Event(Base):
     has_waitlist: Mapped[bool] = mapped_column(Boolean, default=True)
     is_passing_over: Mapped[bool] = mapped_column(Boolean, default=False)
     has_late_promotion: Mapped[bool] = mapped_column(Boolean, default=False)
+    has_re_entry: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
     opens_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closes_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     doors_open_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -182,7 +182,10 @@ def has_message(session: Session, event_id: int, message_id: int) -> bool:
 
 
 def retry_failed(session: Session, event_id: int, message_id: int, now: datetime) -> bool:
-    """Make a failed message due at once, as if it had never been tried; False when it has not failed."""
+    """Make a failed message due at once, as if it had been promised now; False when it has not failed.
+
+    Its time to be tried begins anew with `created_at`, else a mail of last week would get a single try.
+    """
     statement = (
         update(OutboxMessage)
         .where(
@@ -190,15 +193,9 @@ def retry_failed(session: Session, event_id: int, message_id: int, now: datetime
             OutboxMessage.event_id == event_id,
             OutboxMessage.state == MessageState.FAILED,
         )
-        .values(state=MessageState.DUE, attempts=0, next_attempt_at=now, failure=None)
+        .values(state=MessageState.DUE, attempts=0, created_at=now, next_attempt_at=now, failure=None)
     )
     return changed_rows(session, statement) == 1
-
-
-def count_messages_about(session: Session, registration_id: int, kind: str) -> int:
-    """Return how many messages of a kind were promised to a registration."""
-    statement = select(func.count()).where(OutboxMessage.registration_id == registration_id, OutboxMessage.kind == kind)
-    return session.execute(statement).scalar_one()
 
 
 def write_note(session: Session, name: str, text: str, now: datetime) -> None:

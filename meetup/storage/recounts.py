@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from meetup.storage.clicks import Click
 from meetup.storage.counters import DoorCounter, GateArrival, SeatCounter
 from meetup.storage.outbox import OutboxMessage
 from meetup.storage.registrations import Registration, State, Ticket
@@ -43,10 +44,16 @@ def compare_door(session: Session) -> Iterator[Difference]:
         select(Registration.event_id, func.sum(Registration.inside)).group_by(Registration.event_id)
     )
     by_party = {event_id: people for event_id, people in parties}
+    clicks = session.execute(
+        select(Click.event_id, func.sum(Click.people)).where(Click.reason.is_(None)).group_by(Click.event_id)
+    )
+    by_click = {event_id: people for event_id, people in clicks}
     for door in session.scalars(select(DoorCounter).execution_options(populate_existing=True)):
         inside, came, refusals = scanned.get(door.event_id, (0, 0, 0))
-        yield door.event_id, "inside by scans", door.inside, inside
-        yield door.event_id, "inside by parties", door.inside, by_party.get(door.event_id, 0)
+        clicked = by_click.get(door.event_id, 0)
+        yield door.event_id, "without a ticket", door.unticketed, clicked
+        yield door.event_id, "inside by scans", door.inside, inside + clicked
+        yield door.event_id, "inside by parties", door.inside, by_party.get(door.event_id, 0) + clicked
         yield door.event_id, "arrived by scans", door.arrived, came
         yield door.event_id, "arrived by minutes", door.arrived, by_minute.get(door.event_id, 0)
         yield door.event_id, "refused", door.refused, refusals
@@ -71,10 +78,14 @@ def list_without_one_ticket(session: Session) -> Sequence[int]:
 
 
 def list_without_mail(session: Session) -> Sequence[int]:
-    """Return the ids of registrations whose making promised no mail."""
+    """Return the ids of registrations with an address to whom nothing was promised by mail.
+
+    Somebody who waits at the door is promised theirs when they are admitted.
+    """
     statement = (
         select(Registration.id)
         .outerjoin(OutboxMessage, OutboxMessage.registration_id == Registration.id)
+        .where(Registration.email != "", ~(Registration.is_at_door & (Registration.state == State.PENDING)))
         .group_by(Registration.id)
         .having(func.count(OutboxMessage.id) == 0)
     )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     and_,
+    false,
     func,
     or_,
     select,
@@ -61,6 +62,7 @@ class Registration(Base):
         ),
         Index("ix_registrations_event_state_waitlisted", "event_id", "state", "waitlisted_at", "id"),
         Index("ix_registrations_event_id_id", "event_id", "id"),
+        Index("ix_registrations_event_id_roster_revision_id", "event_id", "roster_revision", "id"),
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -80,7 +82,10 @@ class Registration(Base):
     arrived: Mapped[int] = mapped_column(Integer, default=0)
     arrived_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     has_been_inside: Mapped[bool] = mapped_column(Boolean, default=False)
+    note: Mapped[str] = mapped_column(String(200), default="", server_default=text_clause("''"))
+    is_at_door: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     revision: Mapped[int] = mapped_column(Integer, default=0)
+    roster_revision: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     waitlisted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -100,6 +105,7 @@ class Ticket(Base):
     short_code: Mapped[str] = mapped_column(String(8))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_revision: Mapped[int | None] = mapped_column(Integer)
 
 
 def fold(text: str) -> str:
@@ -156,6 +162,16 @@ def get_ticket(session: Session, registration_id: int) -> Ticket:
     """Return the ticket of a registration that is valid now."""
     statement = select(Ticket).where(Ticket.registration_id == registration_id, Ticket.revoked_at.is_(None))
     return session.scalars(statement).one()
+
+
+def revoke_ticket(session: Session, registration_id: int, revision: int, now: datetime) -> None:
+    """Kill the valid ticket of a registration; phones learn of it with this revision of the roster."""
+    statement = (
+        update(Ticket)
+        .where(Ticket.registration_id == registration_id, Ticket.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_revision=revision)
+    )
+    changed_rows(session, statement)
 
 
 def find_ticket_by_secret(session: Session, event_id: int, secret: bytes) -> Ticket | None:
@@ -249,43 +265,6 @@ def update_details(session: Session, registration: Registration, *, name: str, e
             return changed_rows(session, statement) == 1
     except IntegrityError:
         return False
-
-
-def take_place(session: Session, registration_id: int, people: int) -> bool:
-    """Count people of a party in; False when they are more than are left of it or it is not confirmed.
-
-    One conditional write decides, whatever number of scans arrives at the same instant (rules 4.1).
-    """
-    statement = (
-        update(Registration)
-        .where(
-            Registration.id == registration_id,
-            Registration.state == State.CONFIRMED,
-            Registration.inside + people <= Registration.people,
-        )
-        .values(inside=Registration.inside + people, has_been_inside=True)
-    )
-    return changed_rows(session, statement) == 1
-
-
-def leave_place(session: Session, registration_id: int, people: int) -> bool:
-    """Count people of a party out; False when fewer than that are inside."""
-    statement = (
-        update(Registration)
-        .where(Registration.id == registration_id, Registration.inside >= people)
-        .values(inside=Registration.inside - people)
-    )
-    return changed_rows(session, statement) == 1
-
-
-def set_arrived(session: Session, registration_id: int, arrived: int, arrived_at: datetime | None) -> None:
-    """Note how many of a party have ever come in, and when the first did; 0 and None after an undo."""
-    statement = (
-        update(Registration)
-        .where(Registration.id == registration_id)
-        .values(arrived=arrived, arrived_at=arrived_at, has_been_inside=arrived > 0)
-    )
-    changed_rows(session, statement)
 
 
 def search(session: Session, event_id: int, text: str, limit: int) -> list[Registration]:

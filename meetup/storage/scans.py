@@ -4,7 +4,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, UniqueConstraint, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    false,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore
@@ -71,6 +83,12 @@ class Device(Base):
     paired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reported_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    battery: Mapped[float | None] = mapped_column(Float)
+    is_charging: Mapped[bool | None] = mapped_column(Boolean)
+    app_version: Mapped[str | None] = mapped_column(String(40))
+    queue_length: Mapped[int | None] = mapped_column(Integer)
+    clock_offset_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class DeviceToken(Base):
@@ -105,6 +123,7 @@ class Scan(Base):
         UniqueConstraint("event_id", "scan_id"),
         Index("ix_scans_registration_id_id", "registration_id", "id"),
         Index("ix_scans_event_id_id", "event_id", "id"),
+        Index("ix_scans_event_id_conflict_revision", "event_id", "conflict_revision"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
@@ -127,7 +146,12 @@ class Scan(Base):
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     counted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     is_offline: Mapped[bool] = mapped_column(Boolean)
+    is_time_implausible: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    claimed_people: Mapped[int | None] = mapped_column(Integer)
+    override_reason: Mapped[str | None] = mapped_column(String(200))
     conflict: Mapped[str | None] = mapped_column(String(20))
+    conflict_scan_id: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
+    conflict_revision: Mapped[int | None] = mapped_column(Integer)
     undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     undone_by_device_id: Mapped[int | None] = mapped_column(ForeignKey(Device.id))
 
@@ -138,8 +162,8 @@ def insert_scan(session: Session, values: dict[str, Any]) -> int | None:
     return session.execute(statement).scalar_one_or_none()
 
 
-def decide_scan(session: Session, id: int, values: dict[str, Any]) -> None:
-    """Write down what was decided about a scan that was stored undecided in this transaction."""
+def change_scan(session: Session, id: int, values: dict[str, Any]) -> None:
+    """Write down what was decided about a scan, or what a replay found."""
     changed_rows(session, update(Scan).where(Scan.id == id).values(**values))
 
 
@@ -161,25 +185,14 @@ def get_scan_with_place(session: Session, id: int) -> tuple[Scan, Gate, Device]:
     return scan, gate, device
 
 
-def find_entry(session: Session, registration_id: int) -> int | None:
-    """Return the id of the check-in that began the party's present stay, or None when it never came in."""
-    last_empty = (
-        select(func.max(Scan.id))
-        .where(
-            Scan.registration_id == registration_id,
-            Scan.outcome == Outcome.ADMITTED,
-            Scan.party_inside == 0,
-        )
-        .scalar_subquery()
+def list_admitted(session: Session, registration_id: int) -> list[Scan]:
+    """Return a party's admitted scans, undone ones too, in the order in which they happened."""
+    statement = (
+        select(Scan)
+        .where(Scan.registration_id == registration_id, Scan.outcome == Outcome.ADMITTED)
+        .order_by(Scan.counted_at, Scan.id)
     )
-    statement = select(func.min(Scan.id)).where(
-        Scan.registration_id == registration_id,
-        Scan.outcome == Outcome.ADMITTED,
-        Scan.direction == Direction.IN,
-        Scan.undone_at.is_(None),
-        Scan.id > func.coalesce(last_empty, 0),
-    )
-    return session.execute(statement).scalar_one_or_none()
+    return list(session.scalars(statement.execution_options(populate_existing=True)))
 
 
 def mark_undone(session: Session, scan: Scan, device_id: int, now: datetime) -> bool:
@@ -192,77 +205,6 @@ def mark_undone(session: Session, scan: Scan, device_id: int, now: datetime) -> 
     return changed_rows(session, statement) == 1
 
 
-def find_device_by_token(session: Session, token_hash: str) -> tuple[Device, Gate] | None:
-    """Return the device that a credential belongs to, with its gate, when it has not been revoked."""
-    statement = (
-        select(Device, Gate)
-        .join(DeviceToken, DeviceToken.device_id == Device.id)
-        .join(Gate, Gate.id == Device.gate_id)
-        .where(DeviceToken.token_hash == token_hash, Device.revoked_at.is_(None))
-    )
-    row = session.execute(statement).one_or_none()
-    return (row[0], row[1]) if row else None
-
-
-def find_device(session: Session, event_id: int, public_id: str) -> Device | None:
-    """Return a device of an event, revoked ones too, or None."""
-    return session.scalar(select(Device).filter_by(event_id=event_id, public_id=public_id))
-
-
-def get_device_with_gate(session: Session, event_id: int, public_id: str) -> tuple[Device, Gate]:
-    """Return a device that is known to exist, with its gate."""
-    statement = (
-        select(Device, Gate)
-        .join(Gate, Gate.id == Device.gate_id)
-        .where(Device.event_id == event_id, Device.public_id == public_id)
-    )
-    device, gate = session.execute(statement).one()
-    return device, gate
-
-
-def find_pairing(session: Session, code_hash: str) -> tuple[PairingCode, Device, Gate] | None:
-    """Return what a pairing link would pair, used and expired ones too, or None."""
-    statement = (
-        select(PairingCode, Device, Gate)
-        .join(Device, Device.id == PairingCode.device_id)
-        .join(Gate, Gate.id == Device.gate_id)
-        .where(PairingCode.code_hash == code_hash)
-    )
-    row = session.execute(statement.execution_options(populate_existing=True)).one_or_none()
-    return (row[0], row[1], row[2]) if row else None
-
-
-def use_pairing_code(session: Session, pairing: PairingCode, now: datetime) -> bool:
-    """Use a pairing link up; False when it was used or has expired. One conditional write."""
-    statement = (
-        update(PairingCode)
-        .where(PairingCode.id == pairing.id, PairingCode.used_at.is_(None), PairingCode.expires_at > now)
-        .values(used_at=now)
-    )
-    return changed_rows(session, statement) == 1
-
-
 def list_gates(session: Session, event_id: int) -> list[Gate]:
     """Return the gates of an event in the order in which they were made."""
     return list(session.scalars(select(Gate).where(Gate.event_id == event_id).order_by(Gate.id)))
-
-
-def list_devices(session: Session, event_id: int) -> list[tuple[Device, Gate]]:
-    """Return the devices of an event with their gates, revoked ones last."""
-    statement = (
-        select(Device, Gate)
-        .join(Gate, Gate.id == Device.gate_id)
-        .where(Device.event_id == event_id)
-        .order_by(Device.revoked_at.is_not(None), Gate.id, Device.id)
-    )
-    return [(device, gate) for device, gate in session.execute(statement)]
-
-
-def count_devices(session: Session, event_id: int) -> int:
-    """Return how many devices an event ever had."""
-    return session.execute(select(func.count()).where(Device.event_id == event_id)).scalar_one()
-
-
-def touch_device(session: Session, device_id: int, now: datetime) -> None:
-    """Note that a device was heard of."""
-    changed_rows(session, update(Device).where(Device.id == device_id).values(last_seen_at=now))
