@@ -48,6 +48,8 @@ def _configure_app(app: Flask, config: Config) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # It tells every table of every font that it cuts down for a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
+    # It names the key of every limit that is passed: an address, which no log may hold.
+    logging.getLogger("flask-limiter").setLevel(logging.WARNING)
     app.secret_key = config.secret_key
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.config["TRUSTED_HOSTS"] = trusted_hosts(config)

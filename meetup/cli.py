@@ -10,6 +10,7 @@ import click
 import flask_migrate
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
+from flask.cli import with_appcontext
 
 from meetup import demo, doctor, worker
 from meetup.clock import utc_now
@@ -58,6 +59,7 @@ def refuse(error: Refusal) -> click.ClickException:
 
 
 @click.command("upgrade")
+@with_appcontext
 def upgrade() -> None:
     """Bring the database to the newest schema."""
     flask_migrate.upgrade()
@@ -68,6 +70,7 @@ def upgrade() -> None:
 
 @click.command("create-organiser")
 @click.argument("email")
+@with_appcontext
 def create_organiser(email: str) -> None:
     """Make an account; the password comes on standard input, else one is made and printed this once."""
     address = _address(email)
@@ -116,6 +119,7 @@ TIMES = ("starts_at", "ends_at", "opens_at", "closes_at", "doors_open_at", "door
 @click.option("--mode", type=click.Choice(["open"]), default="open")
 @click.option("--no-waitlist", is_flag=True)
 @click.option("--organiser")
+@with_appcontext
 def create_event(slug: str, title: str, timezone: str, organiser: str | None, no_waitlist: bool, **given: Any) -> None:
     """Make an event and publish it."""
     del given["mode"]
@@ -149,6 +153,7 @@ def _time(name: str, text: str | None, timezone: str) -> Any:
 @click.argument("slug")
 @click.option("--gate", required=True, help="The gate's name; made when there is none of that name.")
 @click.option("--supervisor", is_flag=True)
+@with_appcontext
 def create_device(slug: str, gate: str, supervisor: bool) -> None:
     """Make a device at a gate, with its token and a link that pairs a phone."""
     now = utc_now()
@@ -167,6 +172,7 @@ def create_device(slug: str, gate: str, supervisor: bool) -> None:
 
 @click.command("create-api-token")
 @click.argument("email")
+@with_appcontext
 def create_api_token(email: str) -> None:
     """Make a bearer token that acts for an account, and print it this once."""
     account = _account(email)
@@ -176,13 +182,18 @@ def create_api_token(email: str) -> None:
 
 
 @click.command("demo")
+@with_appcontext
 def run_demo() -> None:
     """Make the demo event, or print its addresses again; the pairing link is new each time."""
-    say(demo.make_demo())
+    try:
+        say(demo.make_demo())
+    except Refusal as error:
+        raise refuse(error) from error
 
 
 @click.command("worker")
 @click.option("--once", is_flag=True, help="Deliver what is due now, then end.")
+@with_appcontext
 def run_worker(once: bool) -> None:
     """Deliver the outbox and do what is due, until stopped."""
     try:
@@ -192,6 +203,7 @@ def run_worker(once: bool) -> None:
 
 
 @click.command("settings")
+@with_appcontext
 def settings() -> None:
     """List every setting: meaning, unit, default and the value in force (secrets not shown)."""
     config = current_site().config
@@ -209,6 +221,7 @@ def settings() -> None:
 
 
 @click.command("doctor")
+@with_appcontext
 def run_doctor() -> None:
     """Look at database, limits, mail, clock and secrets, and say what to mend; exit code 1 when something is wrong."""
     report = doctor.examine()

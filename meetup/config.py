@@ -1,15 +1,25 @@
 """Every setting, typed, from the environment; `SETTINGS` is the list that docs and `flask settings` show."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from limits import parse_many
+
 ROOT = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET = 32
-GUESSABLE_SECRETS = {"secret", "changeme", "change-me", "dev", "development", "password", "turnout"}
+# Random text of that length has more different characters than this, in hexadecimal too.
+FEWEST_CHARACTERS = 8
+# A site that only this machine can reach is for trying things out, and may have a short secret.
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+GUESSABLE_SECRETS = {"", "secret", "secretkey", "dev", "development", "password", "turnout"}
+PLACEHOLDERS = ("changeme", "replaceme", "yoursecret")
+LONGEST_NUMBER = 9
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Config:
     def number(self, name: str) -> int:
         """Return a setting that counts something; raise BadSetting when it is no whole number from 0 up."""
         text = self.values[name]
-        if not text.isascii() or not text.isdigit():
+        if not text.isascii() or not text.isdigit() or len(text) > LONGEST_NUMBER:
             raise BadSetting(f"{name} must be a whole number, not {text!r}")
         return int(text)
 
@@ -89,14 +99,35 @@ def load_config(environ: Mapping[str, str]) -> Config:
         values[name] = values[name].replace("<INSTANCE_PATH>", str(instance_path))
     values["BASE_URL"] = values["BASE_URL"].replace("<HOST>", values["HOST"]).replace("<PORT>", values["PORT"])
     values["DATABASE_URL"] = with_driver(values["DATABASE_URL"])
-    if urlsplit(values["BASE_URL"]).scheme not in ("http", "https") or not urlsplit(values["BASE_URL"]).hostname:
+    if not _is_web_address(values["BASE_URL"]):
         raise BadSetting(f"BASE_URL must look like https://tickets.example.org, not {values['BASE_URL']!r}")
-    config = Config(values, instance_path, _secret_key(values["SECRET_KEY"], instance_path))
+    config = Config(values, instance_path, _secret_key(values, instance_path))
     for name in ("MAIL_RETRY_SECONDS", "MAIL_LEASE_SECONDS", "WEB_CONCURRENCY", "TRUSTED_PROXIES", "PORT"):
         config.number(name)
+    _check_rates(config)
     if config["DEFAULT_LOCALE"] not in ("en", "fr"):
         raise BadSetting("DEFAULT_LOCALE must be en or fr")
     return config
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _check_rates(config: Config) -> None:
+    """Refuse a limit that cannot be read: it would limit nothing, or fail at the first request that it is for."""
+    for setting in SETTINGS:
+        if setting.unit == "rate":
+            try:
+                parse_many(config[setting.name])
+            except ValueError as error:
+                wrong = f"not {config[setting.name]!r}"
+                raise BadSetting(f"{setting.name} must look like '600 per 10 minutes', {wrong}") from error
 
 
 def with_driver(url: str) -> str:
@@ -107,22 +138,48 @@ def with_driver(url: str) -> str:
     return url
 
 
-def _secret_key(given: str, instance_path: Path) -> str:
-    if given:
-        if len(given) < SHORTEST_SECRET or given.lower().strip("-_0123456789") in GUESSABLE_SECRETS:
-            raise BadSetting(
-                f"SECRET_KEY can be guessed: use at least {SHORTEST_SECRET} random characters, "
-                "such as the output of: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-            )
-        return given
-    return _kept_secret(instance_path / "secret-key")
+def _secret_key(values: Mapping[str, str], instance_path: Path) -> str:
+    given = values["SECRET_KEY"]
+    if not given:
+        return _kept_secret(instance_path / "secret-key")
+    is_production = urlsplit(values["BASE_URL"]).hostname not in LOOPBACK
+    if _is_well_known(given) or (is_production and _is_guessable(given)):
+        raise BadSetting(
+            f"SECRET_KEY can be guessed: use at least {SHORTEST_SECRET} random characters, "
+            "such as the output of: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
+    return given
+
+
+def _is_well_known(secret: str) -> bool:
+    letters = re.sub(r"[^a-z]", "", secret.lower())
+    return letters in GUESSABLE_SECRETS or any(each in letters for each in PLACEHOLDERS)
+
+
+def _is_guessable(secret: str) -> bool:
+    return len(secret) < SHORTEST_SECRET or len(set(secret)) < FEWEST_CHARACTERS
 
 
 def _kept_secret(path: Path) -> str:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
+    """Return the secret in a file, made at the first start; of several first starts at once all return the same."""
+    if not path.exists():
+        _keep_new_secret(path)
+    secret = path.read_text().strip()
+    if len(secret) < SHORTEST_SECRET:
+        raise BadSetting(f"{path} holds no secret: put the former one back, or remove the file for a new one")
+    return secret
+
+
+def _keep_new_secret(path: Path) -> None:
+    """Write a secret beside its place and link it there complete, unless another process was first."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(48))
-    return path.read_text().strip()
+        # The events' keys are worth nothing without it.
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        with suppress(FileExistsError):
+            path.hardlink_to(unfinished)
+    finally:
+        unfinished.unlink()

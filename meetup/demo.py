@@ -18,8 +18,9 @@ from meetup.domain.registration import Answer, SeatRequest
 from meetup.errors import NotFound
 from meetup.site import current_site
 from meetup.storage.db import db, transaction
+from meetup.storage.devices import list_devices
 from meetup.storage.events import Event, get_event
-from meetup.storage.scans import Device, Direction, list_devices
+from meetup.storage.scans import Device, Direction
 from meetup.text_input import parse_email
 
 SLUG = "woodstock-of-ai"

@@ -23,7 +23,7 @@ class NotFound(Refusal):
 class Gone(Refusal):
     """It was there and can no longer be used, such as a pairing link."""
 
-    code = "gone"
+    code = "pairing_gone"
 
 
 class Unauthenticated(Refusal):

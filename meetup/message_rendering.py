@@ -8,7 +8,7 @@ from flask_babel import force_locale
 from meetup.clock import utc_now
 from meetup.domain import tickets, waitlist
 from meetup.domain.outbox import MessageKind
-from meetup.mail_message import Mail, build_message, split_sender
+from meetup.mail_message import Mail, ascii_address, build_message, split_sender
 from meetup.site import current_site
 from meetup.storage import events, registrations
 from meetup.storage.db import db
@@ -46,7 +46,7 @@ def _mail(message: OutboxMessage, event: Event, registration: Registration) -> M
         "qr_cid": QR_CID,
     }
     folder = f"email/{message.kind}"
-    domain = split_sender(config["MAIL_FROM"])[1].rpartition("@")[2]
+    domain = ascii_address(split_sender(config["MAIL_FROM"])[1]).rpartition("@")[2]
     return Mail(
         message_id=f"<{message.message_token}@{domain}>",
         sender=config["MAIL_FROM"],

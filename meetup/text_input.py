@@ -39,6 +39,7 @@ def parse_email(text: str) -> EmailAddress:
     except EmailNotValidError as error:
         raise BadAddress(str(error)) from error
     ascii_email = parsed.ascii_email
-    if ascii_email is None or len(ascii_email) > LONGEST_EMAIL or "." not in parsed.ascii_domain:
+    _, dot, last_label = parsed.ascii_domain.rpartition(".")
+    if ascii_email is None or len(ascii_email) > LONGEST_EMAIL or not dot or last_label.isdigit():
         raise BadAddress("too long, or no full domain")
     return EmailAddress(parsed.normalized, ascii_email.casefold())

@@ -2,7 +2,6 @@
 
 import html
 import io
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fpdf import FPDF
-from fpdf.bidi import BidiParagraph
-from fpdf.fonts import TTFFont
 from icalendar import Calendar, Event
 from PIL import Image
 from qrcode import QRCode
 from qrcode.constants import ERROR_CORRECT_M
 from qrcode.exceptions import DataOverflowError
 from qrcode.util import QRData
+
+from meetup.pdf_page import HAIRLINE, LINE_WIDTH, MARGIN, SOFT_INK, Block, new_page, printable, write
 
 Matrix = tuple[tuple[bool, ...], ...]
 
@@ -32,15 +31,9 @@ TICKET_VERSION = 6
 MASK_PATTERN = 2
 QUIET_ZONE = 4
 
-# Persian and the scripts of India need these two format characters to spell a name.
-JOINERS = "\u200c\u200d"
-
 # Millimetres on A4. The picture's 84 hold a symbol of 70 and its quiet zone; it stands at a fixed place, so that
 # no length of title or name pushes it off the one page.
-MARGIN, LINE_WIDTH = 24, 162
 PICTURE_TOP, PICTURE_SIDE = 156, 84
-SMALLEST_FONT = 8
-INK, SOFT_INK, HAIRLINE = 20, 100, 205
 
 
 def qr_matrix(code: str) -> Matrix:
@@ -91,7 +84,7 @@ def qr_svg(matrix: Matrix, label: str) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges" '
-        f'role="img" aria-label="{html.escape(_printable(label))}">'
+        f'role="img" aria-label="{html.escape(printable(label))}">'
         f'<rect width="{side}" height="{side}" fill="#fff"/><path fill="#000" d="{path}"/></svg>'
     )
 
@@ -106,15 +99,6 @@ def _black_runs(matrix: Matrix) -> Iterator[tuple[int, int, int]]:
             elif not module and start is not None:
                 yield number, start, column - start
                 start = None
-
-
-def _printable(text: str) -> str:
-    """Return one line without what XML, PDF and calendars cannot hold: controls, lone halves of a pair.
-
-    Marks that turn the direction of writing go too: a name must not rearrange the words around it.
-    """
-    kept = (" " if character.isspace() else character for character in unicodedata.normalize("NFC", text))
-    return " ".join("".join(c for c in kept if c in JOINERS or unicodedata.category(c)[0] != "C").split())
 
 
 @dataclass(frozen=True)
@@ -148,10 +132,10 @@ def calendar_file(entry: CalendarEntry) -> bytes:
         event.add("dtend", entry.ends_at.astimezone(UTC))
     event.add("sequence", entry.sequence)
     event.add("status", "CANCELLED" if entry.is_cancelled else "CONFIRMED")
-    event.add("summary", _printable(entry.title))
-    places = [_printable(place) for place in (entry.venue, entry.address)]
+    event.add("summary", printable(entry.title))
+    places = [printable(place) for place in (entry.venue, entry.address)]
     event.add("location", ", ".join(place for place in places if place))
-    event.add("description", "\n".join(_printable(line) for line in entry.description.splitlines()))
+    event.add("description", "\n".join(printable(line) for line in entry.description.splitlines()))
     event.add("url", entry.url)
     calendar = Calendar()
     calendar.add("prodid", "-//Turnout//Turnout//EN")
@@ -191,53 +175,25 @@ class TicketPage:
     made_at: datetime
 
 
-@dataclass(frozen=True)
-class _Block:
-    """One piece of text: at most `height` millimetres, in `points` or as much smaller as it must be."""
-
-    text: str
-    points: float
-    height: float
-    is_bold: bool = False
-    ink: int = INK
-    align: Literal["L", "C"] = "L"
-
-
 def ticket_pdf(page: TicketPage) -> bytes:
     """Return one A4 page to print or keep, with the QR code 70 mm wide.
 
     `font_folder` holds DejaVuSans.ttf and DejaVuSans-Bold.ttf (Latin, Greek, Cyrillic and more); a letter that
     they lack becomes a box. Takes about 70 ms, most of it for cutting the fonts down to the letters used.
     """
-    pdf = _blank_page(page)
+    pdf = new_page(page.title, page.words.language, page.font_folder, page.made_at)
     words = page.words
-    _write(pdf, _Block(words.heading, 10, 6, ink=SOFT_INK), after=4)
-    _write(pdf, _Block(page.title, 26, 34, is_bold=True), after=6)
-    _write_labelled(pdf, words.when, _Block(page.when, 13, 14))
-    _write_labelled(pdf, words.where, _Block(page.where, 13, 18))
+    write(pdf, Block(words.heading, 10, 6, ink=SOFT_INK), after=4)
+    write(pdf, Block(page.title, 26, 34, is_bold=True), after=6)
+    _write_labelled(pdf, words.when, Block(page.when, 13, 14))
+    _write_labelled(pdf, words.where, Block(page.where, 13, 18))
     pdf.set_draw_color(HAIRLINE)
     pdf.line(MARGIN, pdf.y, MARGIN + LINE_WIDTH, pdf.y)
     pdf.set_y(pdf.y + 5)
-    _write_labelled(pdf, words.name, _Block(page.name, 20, 18, is_bold=True), after=1)
-    _write(pdf, _Block(page.party_text, 12, 6))
+    _write_labelled(pdf, words.name, Block(page.name, 20, 18, is_bold=True), after=1)
+    write(pdf, Block(page.party_text, 12, 6))
     _draw_code(pdf, page)
     return bytes(pdf.output())
-
-
-def _blank_page(page: TicketPage) -> FPDF:
-    pdf = FPDF(format="A4")
-    # Else the text {nb} in somebody's name would turn into the number of pages.
-    pdf.alias_nb_pages("")
-    pdf.add_font("DejaVu", "", page.font_folder / "DejaVuSans.ttf")
-    pdf.add_font("DejaVu", "B", page.font_folder / "DejaVuSans-Bold.ttf")
-    pdf.set_margin(MARGIN)
-    pdf.c_margin = 0
-    pdf.set_auto_page_break(False)
-    pdf.set_creation_date(page.made_at)
-    pdf.set_title(_printable(page.title))
-    pdf.set_lang(page.words.language)
-    pdf.add_page()
-    return pdf
 
 
 def _draw_code(pdf: FPDF, page: TicketPage) -> None:
@@ -250,49 +206,11 @@ def _draw_code(pdf: FPDF, page: TicketPage) -> None:
         alt_text=f"QR {page.short_code}",
     )
     pdf.set_y(PICTURE_TOP + PICTURE_SIDE)
-    _write(pdf, _Block(page.words.short_code, 9, 5, ink=SOFT_INK, align="C"), after=1)
-    _write(pdf, _Block(page.short_code, 26, 12, is_bold=True, align="C"), after=3)
-    _write(pdf, _Block(page.words.hint, 10, 12, ink=SOFT_INK, align="C"))
+    write(pdf, Block(page.words.short_code, 9, 5, ink=SOFT_INK, align="C"), after=1)
+    write(pdf, Block(page.short_code, 26, 12, is_bold=True, align="C"), after=3)
+    write(pdf, Block(page.words.hint, 10, 12, ink=SOFT_INK, align="C"))
 
 
-def _write_labelled(pdf: FPDF, label: str, block: _Block, after: float = 5) -> None:
-    _write(pdf, _Block(label, 9, 5, ink=SOFT_INK), after=1)
-    _write(pdf, block, after)
-
-
-def _write(pdf: FPDF, block: _Block, after: float = 0) -> None:
-    """Write the block at the margin and move below it, and `after` millimetres further."""
-    pdf.set_font("DejaVu", "B" if block.is_bold else "", block.points)
-    text = "\n".join(_drawable(pdf, line) for line in block.text.splitlines())
-    points = block.points
-    while _height(pdf, text) > block.height and points > SMALLEST_FONT:
-        points = max(SMALLEST_FONT, points * 0.9)
-        pdf.set_font_size(points)
-    while _height(pdf, text) > block.height:
-        text = text[: len(text) * 9 // 10] + "…"
-    pdf.set_text_color(block.ink)
-    pdf.set_x(MARGIN)
-    pdf.multi_cell(LINE_WIDTH, _line_height(pdf), text, align=block.align, new_x="LMARGIN", new_y="NEXT")
-    pdf.set_y(pdf.y + after)
-
-
-def _line_height(pdf: FPDF) -> float:
-    return float(pdf.font_size) * 1.3
-
-
-def _height(pdf: FPDF, text: str) -> float:
-    lines = pdf.multi_cell(LINE_WIDTH, _line_height(pdf), text, dry_run=True, output="LINES")
-    return len(lines) * _line_height(pdf) if isinstance(lines, list) else 0
-
-
-def _drawable(pdf: FPDF, line: str) -> str:
-    """Return the line with the letters that the font has, those from right to left put in reading order."""
-    known = pdf.current_font.cmap if isinstance(pdf.current_font, TTFFont) else {}
-    shown = "".join(
-        c if ord(c) in known else "\u25a1"
-        for c in _printable(line)
-        if ord(c) in known or unicodedata.category(c) not in ("Mn", "Cf")
-    )
-    if any(unicodedata.bidirectional(c) in ("R", "AL") for c in shown):
-        return BidiParagraph(shown).get_reordered_string()
-    return shown
+def _write_labelled(pdf: FPDF, label: str, block: Block, after: float = 5) -> None:
+    write(pdf, Block(label, 9, 5, ink=SOFT_INK), after=1)
+    write(pdf, block, after)

@@ -5,12 +5,13 @@ import random
 import secrets
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from flask import Flask, current_app
+from sqlalchemy.orm import Session
 
 from meetup.clock import utc_now
 from meetup.config import BadSetting, Config
@@ -18,12 +19,13 @@ from meetup.domain import outbox as rules
 from meetup.domain import waitlist
 from meetup.domain.outbox import RetryPlan
 from meetup.errors import Busy
+from meetup.key_vault import WrongSecret
 from meetup.mail_message import ascii_address, split_sender
 from meetup.mailer import MailFailure, OwnFault, PermanentFailure, TemporaryFailure, Transport, open_transport
 from meetup.message_rendering import render_message
 from meetup.site import current_site
 from meetup.storage import counters, events, outbox
-from meetup.storage.db import db, transaction
+from meetup.storage.db import db, storage_errors, transaction
 from meetup.storage.outbox import OutboxMessage
 
 log = logging.getLogger(__name__)
@@ -41,11 +43,12 @@ class Worker:
 
     def __init__(self, app: Flask, config: Config) -> None:
         self._app = app
-        self._config = config
         self._transport, self._sender = _open(config)
         self._lease = timedelta(seconds=max(1, config.number("MAIL_LEASE_SECONDS")))
+        self._first_wait_seconds = max(1, config.number("MAIL_RETRY_SECONDS"))
         self._stop = threading.Event()
         self._seen_at = utc_now() - SEEN_EVERY
+        self._paused_until = utc_now()
         self.counts = {"sent": 0, "failed": 0, "retried": 0, "seated": 0}
 
     def stop(self, *_signal: object) -> None:
@@ -56,8 +59,10 @@ class Worker:
         """Work until stopped, or until nothing is due now."""
         while not self._stop.is_set():
             try:
-                has_worked = self._round()
+                with storage_errors():
+                    has_worked = self._round()
             except Busy:
+                db.session.rollback()
                 log.warning("the database is busy or away; trying again")
                 has_worked = False
             if once and not has_worked:
@@ -94,6 +99,8 @@ class Worker:
         """Lease what is due and send it; tell whether anything was taken off the outbox."""
         token = secrets.token_hex(16)
         now = utc_now()
+        if now < self._paused_until:
+            return False
         with transaction() as session:
             claimed = outbox.claim_due(session, lease_token=token, lease_until=now + self._lease, now=now, limit=CLAIM)
             ids = [message.id for message in claimed]
@@ -140,40 +147,65 @@ class Worker:
             self._send(message)
         except OwnFault as error:
             log.error("mail stopped: %s", error.reason)
-            self._note_stopped(error.reason)
+            self._pause(error.reason)
             return False
         except MailFailure as error:
-            self._note_failure(message, token, error)
+            self._note_failure(id, token, error)
             return True
-        with transaction() as session:
-            outbox.finish(session, id, token, rules.after_success(utc_now()))
-            outbox.write_note(session, STOPPED_NOTE, "", utc_now())
+        self._write_down(lambda session: self._note_sent(session, id, token))
         self.counts["sent"] += 1
         return True
+
+    def _note_sent(self, session: Session, id: int, token: str) -> None:
+        outbox.finish(session, id, token, rules.after_success(utc_now()))
+        outbox.write_note(session, STOPPED_NOTE, "", utc_now())
+
+    def _write_down(self, write: Callable[[Session], None]) -> None:
+        """Write what the server said of a mail, again and again while the database is busy or away.
+
+        Giving up would send the mail twice. Raises Busy when the worker has to stop first.
+        """
+        while True:
+            try:
+                with transaction() as session:
+                    write(session)
+                return
+            except Busy:
+                log.warning("the database is busy or away: what became of a mail waits to be written")
+                if self._stop.wait(IDLE_SECONDS):
+                    raise
 
     def _send(self, message: OutboxMessage) -> None:
         try:
             mail = render_message(message)
             to_address = ascii_address(message.to_address)
+        except WrongSecret as error:
+            raise OwnFault("SECRET_KEY is not the one with which the events' keys were stored") from error
         except ValueError as error:
             raise PermanentFailure(f"the mail could not be made: {error}") from error
         # Nothing is held open while the server takes its time.
         db.session.rollback()
         self._transport.send(mail, self._sender, to_address)
 
-    def _note_failure(self, message: OutboxMessage, token: str, error: MailFailure) -> None:
-        plan = RetryPlan(self._config.number("MAIL_RETRY_SECONDS"), random.random())
-        with transaction() as session:
-            now = utc_now()
+    def _note_failure(self, id: int, token: str, error: MailFailure) -> None:
+        plan = RetryPlan(self._first_wait_seconds, random.random())
+        values: dict[str, Any] = {}
+
+        def write(session: Session) -> None:
             if isinstance(error, TemporaryFailure):
+                message = outbox.get_message(session, id)
                 event = events.get_event_by_id(session, message.event_id)
-                values = rules.after_temporary_failure(message, event, error.reason, plan, now)
+                values.update(rules.after_temporary_failure(message, event, error.reason, plan, utc_now()))
             else:
-                values = rules.after_permanent_failure(error.reason)
-            outbox.finish(session, message.id, token, values)
+                values.update(rules.after_permanent_failure(error.reason))
+            outbox.finish(session, id, token, values)
+
+        self._write_down(write)
         self.counts["failed" if values["state"] == outbox.MessageState.FAILED else "retried"] += 1
 
-    def _note_stopped(self, reason: str) -> None:
+    def _pause(self, reason: str) -> None:
+        """Leave the server alone for a while, and tell the organisers why nothing goes out."""
+        self._paused_until = utc_now() + timedelta(seconds=OWN_FAULT_PAUSE_SECONDS)
         with transaction() as session:
             outbox.write_note(session, STOPPED_NOTE, reason, utc_now())
 

@@ -84,9 +84,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def open_desk(**options: object) -> Iterator[tuple[Desk, int]]:
+def open_desk(desk: Desk | None = None, **options: object) -> Iterator[tuple[Desk, int]]:
     """Run a server, with options of aiosmtpd's for TLS and sign-in; gives the desk and its port."""
-    desk = Desk()
+    desk = desk or Desk()
     port = free_port()
     controller = Controller(desk, hostname="127.0.0.1", port=port, **options)  # type: ignore[arg-type]
     controller.start()

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, g, jsonify, request
 
 from meetup.clock import utc_now
 from meetup.domain import check_in, door_search
+from meetup.domain.undo import undo as undo_scan
 from meetup.errors import NotFound
 from meetup.storage import counters, events
 from meetup.storage.db import db, transaction
@@ -64,7 +65,7 @@ def undo(scan_id: str) -> Response:
     event = _event()
     device = g.device
     with transaction() as session:
-        check_in.undo(session, event, device, known, utc_now())
+        undo_scan(session, event, device, known, utc_now())
         body: dict[str, Any] = {
             "scan_id": known,
             "undone": True,

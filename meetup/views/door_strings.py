@@ -2,6 +2,8 @@
 
 from flask_babel import gettext as _
 
+from meetup.views.door_desk_strings import desk_strings, offline_strings, preflight_strings
+
 
 def door_strings() -> dict[str, str]:
     """Return every sentence of the door app by the key that its scripts use.
@@ -9,7 +11,8 @@ def door_strings() -> dict[str, str]:
     Placeholders stay as %(name)s and are filled by the script. Keys that end in _one and _many are the
     singular and the plural of one sentence.
     """
-    return _verdict_words() | _refusal_reasons() | _party_words() | _screen_words() | _sheet_words()
+    online = _verdict_words() | _refusal_reasons() | _party_words() | _screen_words() | _sheet_words()
+    return online | offline_strings() | desk_strings() | preflight_strings()
 
 
 def _verdict_words() -> dict[str, str]:

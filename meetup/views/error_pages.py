@@ -118,11 +118,18 @@ def problem(status: int, error: errors.Refusal) -> Response:
         "code": error.code,
         "detail": str(words.explanation),
     }
+    if "quarantined" in error.parameters:
+        body["quarantined"] = error.parameters["quarantined"]
     if isinstance(error, errors.Invalid):
-        body["errors"] = {field: [field_words(code) for code in codes] for field, codes in error.errors.items()}
+        body["errors"] = problem_fields(error)
     response = Response(json.dumps(body), status, mimetype="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def problem_fields(error: errors.Invalid) -> dict[str, list[str]]:
+    """Return what is wrong with each field, in words."""
+    return {field: [field_words(code) for code in codes] for field, codes in error.errors.items()}
 
 
 def _page(status: int, error: errors.Refusal) -> str:

@@ -36,6 +36,9 @@ REFUSALS: dict[str, Words] = {
         _l("Another phone made this check-in"), _l("Only that phone or a supervisor’s phone can undo it.")
     ),
     "invalid": Words(_l("Something is missing"), _l("Look at the fields that are marked and try again.")),
+    "click_id_mismatch": Words(
+        _l("This click was used for the other direction"), _l("Click again: the phone gives it a new number.")
+    ),
     "scan_id_mismatch": Words(
         _l("This scan was used for another code"), _l("Scan the ticket again: the phone gives it a new number.")
     ),
@@ -55,7 +58,15 @@ REFUSALS: dict[str, Words] = {
         _l("It is too late to undo this"),
         _l("A check-in can be undone for 15 minutes. A supervisor’s phone can still do it."),
     ),
-    "already_left": Words(_l("They have left already"), _l("A check-in cannot be undone after the check-out.")),
+    "supervisors_only": Words(
+        _l("Only a supervisor may do this"), _l("Ask somebody with a supervisor’s phone to do it.")
+    ),
+    "already_registered": Words(
+        _l("This address is registered already"), _l("Search for the name, or send the ticket again.")
+    ),
+    "venue_full": Words(_l("The venue is full"), _l("Let somebody in when somebody has left.")),
+    "too_early": Words(_l("The doors are not open yet"), _l("Come back when the doors open.")),
+    "device_revoked": Words(_l("This phone was shut out"), _l("What it had not sent yet is kept for the organiser.")),
     "closed": Words(_l("Registration is closed"), _l("No more seats are given for this event.")),
     "not_yet_open": Words(_l("Registration is not open yet"), _l("Come back when it opens: the event page says when.")),
     "ended": Words(_l("This event is over"), _l("There is nothing left to register for. Look for the next one.")),
@@ -109,6 +120,7 @@ FIELD_ERRORS: dict[str, LazyString] = {
     "unknown_accent": _l("Choose one of the colours."),
     "bad_description": _l("This text is too long: 20,000 characters at most."),
     "too_long": _l("This text is too long."),
+    "click_id_mismatch": _l("This click was used for the other direction."),
     "scan_id_mismatch": _l("This scan was used for another code."),
     "bad_uuid": _l("This must be a UUID."),
     "bad_direction": _l("This must be in or out."),
@@ -116,6 +128,13 @@ FIELD_ERRORS: dict[str, LazyString] = {
     "bad_people": _l("This must be a whole number from 1 to 1,000."),
     "bad_text": _l("This must be a text."),
     "code_or_registration": _l("Send either a code or a registration_id."),
+    "bad_cursor": _l("This is no cursor of the roster. Leave it out to read everything."),
+    "bad_limit_parameter": _l("This must be a whole number from 1 to 100,000."),
+    "bad_judged": _l("This must be admitted or refused."),
+    "no_list": _l("Send a list of at most 500 scans."),
+    "bad_click": _l("This must be 1 or -1."),
+    "bad_number": _l("This must be a number."),
+    "note_too_long": _l("A note has 200 characters at most."),
     "not_an_object": _l("Send one JSON object."),
 }
 

@@ -45,10 +45,33 @@ def parse_registration(form: Mapping[str, str]) -> RegistrationForm:
     name = _name(form.get("name", ""), errors)
     address = parse_address(form.get("email", ""), errors)
     guests = _guests(form.get("guests", ""), errors)
-    form_key = form.get("form_key", "").strip() or None
-    if form_key is not None and (len(form_key) > LONGEST_FORM_KEY or not form_key.isprintable()):
-        errors["form_key"] = ["bad_form_key"]
+    form_key = _form_key(form.get("form_key", ""), errors)
     return RegistrationForm(_typed(form, "name", "email", "guests"), name, address, guests, form_key, errors)
+
+
+@dataclass(frozen=True)
+class WalkInForm:
+    """The parsed form of somebody at the door; `address` is None when none was typed."""
+
+    typed: Mapping[str, str]
+    name: str
+    address: EmailAddress | None
+    form_key: str | None
+    errors: dict[str, list[str]]
+
+    def view(self, errors: Mapping[str, list[str]] | None = None) -> FormView:
+        """Return the form for a template, with its own errors or those that a rule found."""
+        return FormView(self.typed, words_of(errors or self.errors))
+
+
+def parse_walk_in(form: Mapping[str, str]) -> WalkInForm:
+    """Read the form of somebody at the door: `name`, `email` if they like, `form_key`."""
+    errors: dict[str, list[str]] = {}
+    name = _name(form.get("name", ""), errors)
+    email = form.get("email", "")
+    address = parse_address(email, errors) if email.strip() else None
+    form_key = _form_key(form.get("form_key", ""), errors)
+    return WalkInForm(_typed(form, "name", "email", "form_key"), name, address, form_key, errors)
 
 
 @dataclass(frozen=True)
@@ -85,6 +108,13 @@ def _name(text: str, errors: dict[str, list[str]]) -> str:
     elif len(name) > LONGEST_NAME:
         errors["name"] = ["name_too_long"]
     return name
+
+
+def _form_key(text: str, errors: dict[str, list[str]]) -> str | None:
+    form_key = text.strip() or None
+    if form_key is not None and (len(form_key) > LONGEST_FORM_KEY or not form_key.isprintable()):
+        errors["form_key"] = ["bad_form_key"]
+    return form_key
 
 
 def _guests(text: str, errors: dict[str, list[str]]) -> int:

@@ -12,19 +12,21 @@ from werkzeug.wrappers import Response as BaseResponse
 from meetup.clock import utc_now
 from meetup.errors import NotAllowed, NotFound, Unauthenticated
 from meetup.site import current_site
-from meetup.storage import accounts, events, scans
+from meetup.storage import accounts, devices, events
 from meetup.storage.accounts import Account
 from meetup.storage.db import db
 from meetup.storage.events import Event, Role
 from meetup.storage.scans import Device, Gate
 from meetup.ticket_code import hash_token
 from meetup.views import limits
+from meetup.views.quarantine import quarantine
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 SESSION_COOKIE = "turnout_session"
 DEVICE_COOKIE = "turnout_device"
+QUARANTINED_ENDPOINTS = ("api_offline.scan_batch", "api_desk.walk_in", "api_desk.click")
 ORGANISER_ROLES = (Role.OWNER, Role.MANAGER)
 
 
@@ -119,8 +121,13 @@ def own_event(slug: str) -> Event:
 
 def find_device() -> tuple[Device, Gate] | None:
     """Return the device that sends this request and its gate: by bearer token, else by its cookie."""
-    token = bearer_token() or request.cookies.get(cookie_name(DEVICE_COOKIE))
-    return scans.find_device_by_token(db.session(), hash_token(token)) if token else None
+    token = device_token()
+    return devices.find_device_by_token(db.session(), hash_token(token)) if token else None
+
+
+def device_token() -> str | None:
+    """Return the credential of a device that this request shows, good or not."""
+    return bearer_token() or request.cookies.get(cookie_name(DEVICE_COOKIE))
 
 
 def bearer_token() -> str | None:
@@ -136,9 +143,7 @@ def device_only(view: Callable[P, R]) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         found = find_device()
         if found is None:
-            if bearer_token():
-                limits.count_miss()
-            raise Unauthenticated("unknown_device")
+            raise refuse_device()
         if bearer_token() is None and request.method not in ("GET", "HEAD"):
             # A cookie goes along with requests of other sites; a bearer token does not.
             refuse_cross_site()
@@ -148,6 +153,20 @@ def device_only(view: Callable[P, R]) -> Callable[P, R]:
 
     guarded.is_guarded = True  # type: ignore[attr-defined]
     return guarded
+
+
+def refuse_device() -> Unauthenticated:
+    """Return the refusal of an unknown or revoked device; the queue that a revoked one brings is kept first."""
+    token = device_token()
+    revoked = devices.find_revoked_device_by_token(db.session(), hash_token(token)) if token else None
+    if revoked is None:
+        if bearer_token():
+            limits.count_miss()
+        return Unauthenticated("unknown_device")
+    kept = 0
+    if request.endpoint in QUARANTINED_ENDPOINTS and request.method == "POST":
+        kept = quarantine(revoked)
+    return Unauthenticated("device_revoked", quarantined=kept)
 
 
 def may_watch(event: Event) -> bool:
@@ -181,7 +200,9 @@ def watcher_event(slug: str) -> Event:
 def _is_known_bearer() -> bool:
     token_hash = hash_token(bearer_token() or "")
     session = db.session()
-    return bool(accounts.find_api_token_account(session, token_hash) or scans.find_device_by_token(session, token_hash))
+    return bool(
+        accounts.find_api_token_account(session, token_hash) or devices.find_device_by_token(session, token_hash)
+    )
 
 
 def private(response: Response) -> Response:

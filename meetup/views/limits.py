@@ -30,7 +30,19 @@ def client_address() -> str:
     return str(address)
 
 
-limiter = Limiter(key_func=client_address, strategy="moving-window", in_memory_fallback_enabled=True)
+class SharedLimiter(Limiter):
+    """A limiter of which every request goes on in memory when the storage goes away, not only the first to notice."""
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        try:
+            super()._check_request_limit(callable_name, in_middleware)
+        except StorageError:
+            # Another request has marked the storage as away meanwhile, and the library then raises.
+            self.context.seen_limits.clear()
+            super()._check_request_limit(callable_name, in_middleware)
+
+
+limiter = SharedLimiter(key_func=client_address, strategy="moving-window", in_memory_fallback_enabled=True)
 
 
 def configure_limiter(app: Flask, config: Config) -> None:

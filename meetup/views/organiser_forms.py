@@ -119,6 +119,9 @@ def _known_zone(_form: Any, field: Field) -> None:
         raise ValidationError("unknown_timezone")
 
 
+TICKS = ("has_waitlist", "is_passing_over", "has_late_promotion", "has_re_entry")
+
+
 class EventForm(FlaskForm):  # type: ignore[misc]
     """The one screen that makes and changes an event; a field that was not sent stays as it was."""
 
@@ -143,6 +146,9 @@ class EventForm(FlaskForm):  # type: ignore[misc]
     doors_open_at = LocalTimeField()
     doors_close_at = LocalTimeField()
     has_waitlist = TickField()
+    is_passing_over = TickField()
+    has_late_promotion = TickField()
+    has_re_entry = TickField()
     accent = StringField(filters=[_line])
 
     def details(self, present: EventDetails | None) -> EventDetails:
@@ -167,7 +173,7 @@ class EventForm(FlaskForm):  # type: ignore[misc]
             venue_limit=self.venue_limit.data,
             guests=self.guests.data or 0,
             mode=mode,
-            has_waitlist=self.has_waitlist.data,
+            **{name: self[name].data for name in TICKS},
             **texts,
             **moments,
         )
@@ -188,13 +194,15 @@ class EventForm(FlaskForm):  # type: ignore[misc]
     def view(self, errors: Mapping[str, list[str]] | None = None) -> FormView:
         """Return the form for a template: what was typed, and a sentence beside each field that is wrong."""
         typed = {field.name: field.raw_data[0] if field.raw_data else field._value() for field in self}
-        typed["has_waitlist"] = self.has_waitlist._value()
+        typed |= {name: self[name]._value() for name in TICKS}
         return FormView(typed, words_of(errors or {}))
 
 
 def new_event_form(timezone: str) -> EventForm:
     """Return the form of a new event, filled with what was sent when something was."""
-    return EventForm(data={"timezone": timezone, "guests": 0, "has_waitlist": True, "accent": ACCENTS[0]})
+    return EventForm(
+        data={"timezone": timezone, "guests": 0, "has_waitlist": True, "has_re_entry": True, "accent": ACCENTS[0]}
+    )
 
 
 def event_form(present: EventDetails) -> EventForm:

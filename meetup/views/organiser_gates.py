@@ -8,11 +8,12 @@ from meetup.clock import utc_now
 from meetup.domain import gates as rules
 from meetup.errors import Invalid
 from meetup.site import current_site
-from meetup.storage import scans
+from meetup.storage import devices, scans
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
 from meetup.text_input import clean_line
 from meetup.ticket_files import qr_matrix_for_url, qr_svg
+from meetup.views.device_words import report_of
 from meetup.views.forms import FormView, words_of
 from meetup.views.guards import organiser_only, own_event, private
 from meetup.views.organiser_pages import row_id, signed_in_actor
@@ -34,9 +35,10 @@ def index(slug: str) -> str:
 
 def _render(event: Event, form: FormView) -> str:
     session = db.session()
-    devices = scans.list_devices(session, event.id)
+    now = utc_now()
+    reported = [(gate.id, device, report_of(device, now)) for device, gate in devices.list_devices(session, event.id)]
     listed = [
-        {"gate": gate, "devices": [device for device, its_gate in devices if its_gate.id == gate.id]}
+        {"gate": gate, "devices": [(device, report) for gate_id, device, report in reported if gate_id == gate.id]}
         for gate in scans.list_gates(session, event.id)
     ]
     return render_template("organiser/gates.html", event=event, gates=listed, form=form, notice=_notice())
@@ -88,7 +90,7 @@ def pair_again(slug: str, public_id: str) -> str:
 
 def _render_pairing(event: Event, public_id: str, code: str) -> str:
     url = f"{current_site().config.base_url}/door/pair/{code}"
-    device, gate = scans.get_device_with_gate(db.session(), event.id, public_id)
+    device, gate = devices.get_device_with_gate(db.session(), event.id, public_id)
     return render_template(
         "organiser/pairing.html",
         event=event,

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,15 +12,18 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
 from meetup.clock import utc_now
-from meetup.domain import audit, waitlist
+from meetup.domain import audit, tickets, waitlist
+from meetup.domain import organiser_registrations as notes
 from meetup.domain import registration as rules
-from meetup.errors import NotFound
+from meetup.domain.organiser_registrations import LONGEST_NOTE
+from meetup.errors import Invalid, NotFound
 from meetup.storage import registration_lists, registrations
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
 from meetup.storage.registration_lists import ExportRow
 from meetup.storage.registrations import Registration, State
 from meetup.text_input import clean_line
+from meetup.views.forms import words_of
 from meetup.views.guards import organiser_only, own_event, private
 from meetup.views.organiser_pages import ROWS_ON_A_PAGE, Page, asked_page, signed_in_actor
 
@@ -30,6 +34,14 @@ EXPORT_COLUMNS = ("name", "email", "guests", "state", "locale", "created_at", "a
 BYTE_ORDER_MARK = "\ufeff"
 # A spreadsheet takes a cell that begins so for a formula and runs it.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@dataclass(frozen=True)
+class BadNote:
+    """A note as it was typed, and the sentence that says what is wrong with it."""
+
+    text: str
+    words: str
 
 
 @bp.after_request
@@ -50,7 +62,11 @@ def _asked_text() -> str:
 @organiser_only
 def index(slug: str) -> str:
     """Show the registrations of an event, found by words and state, 50 a page."""
-    event = own_event(slug)
+    return _render(own_event(slug), {})
+
+
+def _render(event: Event, bad_notes: dict[str, BadNote]) -> str:
+    """Return the list as it was asked for; `bad_notes` are by public id, and stand as they were typed."""
     text, state = _asked_text(), _asked_state()
     counts = registration_lists.count_registrations(db.session(), event.id, text=text)
     page = asked_page(counts.get(state, 0) if state else sum(counts.values()))
@@ -67,6 +83,8 @@ def index(slug: str) -> str:
         state=state,
         page=page,
         notice=_notice(),
+        bad_notes=bad_notes,
+        longest_note=LONGEST_NOTE,
     )
 
 
@@ -80,6 +98,8 @@ def _places(found: list[Registration], text: str, state: State | None, page: Pag
 def _notice() -> str | None:
     sentences = {
         "resent": _("The ticket is on its way again."),
+        "reissued": _("There is a new ticket, and the old one no longer opens the door."),
+        "noted": _("The note is kept. The phones at the door get it with their next update."),
         "cancelled": _("The registration is cancelled, and its seats are free for others."),
     }
     return sentences.get(request.args.get("done", ""))
@@ -94,6 +114,31 @@ def resend(slug: str, public_id: str) -> BaseResponse:
     with transaction() as session:
         rules.send_again(session, registration, signed_in_actor(), utc_now())
     return _back(slug, "resent")
+
+
+@bp.post("/e/<slug>/registrations/<public_id>/reissue")
+@organiser_only
+def reissue(slug: str, public_id: str) -> BaseResponse:
+    """Make a new ticket, which goes out by mail; the old one is refused from now on (rules 3.1)."""
+    event = own_event(slug)
+    registration = _get(event, public_id)
+    with transaction() as session:
+        tickets.reissue(session, event, registration, signed_in_actor(), utc_now())
+    return _back(slug, "reissued")
+
+
+@bp.post("/e/<slug>/registrations/<public_id>/note")
+@organiser_only
+def set_note(slug: str, public_id: str) -> BaseResponse | tuple[str, int]:
+    """Set the note that pops up at the door when this person is admitted."""
+    event = own_event(slug)
+    typed = request.form.get("note", "")
+    try:
+        with transaction() as session:
+            notes.set_note(session, event, public_id, clean_line(typed), signed_in_actor(), utc_now())
+    except Invalid as error:
+        return _render(event, {public_id: BadNote(typed, words_of(error.errors)["note"])}), 422
+    return _back(slug, "noted")
 
 
 @bp.post("/e/<slug>/registrations/<public_id>/cancel")

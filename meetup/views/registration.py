@@ -9,7 +9,7 @@ from meetup.domain.outbox import HELD_TOO_MANY
 from meetup.domain.registration import Answer, SeatRequest
 from meetup.errors import Closed, Invalid
 from meetup.i18n import LOCALES, current_locale
-from meetup.storage import events
+from meetup.storage import events, registrations
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
 from meetup.views.forms import RegistrationForm, parse_registration
@@ -41,8 +41,13 @@ def register(slug: str) -> BaseResponse | tuple[str, int]:
 
 def _register(event: Event, form: RegistrationForm, slug: str) -> BaseResponse:
     assert form.address is not None
+    if form.form_key is not None:
+        # A repeat costs the address none of its mails.
+        repeated = registrations.find_by_form_key(db.session(), event.id, form.form_key)
+        if repeated is not None:
+            return redirect(url_for("tickets.show", ticket_key=repeated.ticket_key), code=303)
     held = None if may_mail(event.id, form.address.key) else HELD_TOO_MANY
-    seat_request = SeatRequest(form.name, form.address, form.guests, _locale(), form.form_key, held)
+    seat_request = SeatRequest(form.name, form.address, form.guests, form_locale(), form.form_key, held)
     with transaction() as session:
         registered = rules.register(session, event, seat_request, utc_now())
         ticket_key = registered.registration.ticket_key
@@ -51,7 +56,7 @@ def _register(event: Event, form: RegistrationForm, slug: str) -> BaseResponse:
     return redirect(url_for("tickets.show", ticket_key=ticket_key), code=303)
 
 
-def _locale() -> str:
+def form_locale() -> str:
     """Return the language in which the form was shown, for the ticket page and the mails."""
     shown = request.form.get("locale", "")
     return shown if shown in LOCALES else current_locale()

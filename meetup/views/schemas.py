@@ -15,10 +15,14 @@ from meetup.moments import BadMoment, format_moment, parse_moment
 from meetup.storage.counters import DoorCounter, SeatCounter
 from meetup.storage.registrations import Registration
 from meetup.storage.scans import Direction
+from meetup.text_input import clean_line
 
 LONGEST_TEXT = 10_000
+LONGEST_OVERRIDE = 200
 MOST_PEOPLE = 1_000
 TICKET_TYPE = "General"
+
+Errors = dict[str, list[str]]
 
 
 def read_json_object() -> dict[str, Any]:
@@ -36,18 +40,20 @@ def read_json_object() -> dict[str, Any]:
 
 def parse_scan(body: dict[str, Any], now: datetime) -> ScanRequest:
     """Read one scan; raise Invalid with every wrong field named."""
-    errors: dict[str, list[str]] = {}
+    errors: Errors = {}
     code = _text(body, "code", errors)
     registration_id = _text(body, "registration_id", errors)
     if (code is None) == (registration_id is None) and not errors:
         errors["code"] = ["code_or_registration"]
     scan = ScanRequest(
-        scan_id=_uuid(body.get("scan_id"), errors),
+        scan_id=read_uuid(body, "scan_id", errors),
         code=code,
         registration_id=registration_id,
         direction=_direction(body.get("direction"), errors),
-        scanned_at=_moment(body.get("scanned_at"), now, errors),
+        scanned_at=read_moment(body, "scanned_at", now, errors) or now,
         people=_people(body.get("people"), errors),
+        override=_override(body, errors),
+        is_admitting_waiting=body.get("admit_waiting") is True,
     )
     if errors:
         raise Invalid(errors)
@@ -62,14 +68,28 @@ def parse_scan_id(text: str) -> str | None:
         return None
 
 
-def _uuid(value: object, errors: dict[str, list[str]]) -> str:
-    scan_id = parse_scan_id(value) if isinstance(value, str) else None
-    if scan_id is None:
-        errors["scan_id"] = ["bad_uuid" if value is not None else "missing"]
-    return scan_id or ""
+def read_uuid(body: dict[str, Any], name: str, errors: Errors) -> str:
+    """Return a UUID of a body; on a bad or missing one note the error and return an empty text."""
+    value = body.get(name)
+    known = parse_scan_id(value) if isinstance(value, str) else None
+    if known is None:
+        errors[name] = ["bad_uuid" if value is not None else "missing"]
+    return known or ""
 
 
-def _text(body: dict[str, Any], name: str, errors: dict[str, list[str]]) -> str | None:
+def read_moment(body: dict[str, Any], name: str, default: datetime | None, errors: Errors) -> datetime | None:
+    """Return a time of a body, or the default where it is missing; on a bad one note the error."""
+    value = body.get(name)
+    if value is None:
+        return default
+    try:
+        return parse_moment(value if isinstance(value, str) else "")
+    except BadMoment:
+        errors[name] = ["bad_moment"]
+        return default
+
+
+def _text(body: dict[str, Any], name: str, errors: Errors) -> str | None:
     value = body.get(name)
     if value is None:
         return None
@@ -82,7 +102,12 @@ def _text(body: dict[str, Any], name: str, errors: dict[str, list[str]]) -> str 
     return value
 
 
-def _direction(value: object, errors: dict[str, list[str]]) -> Direction:
+def _override(body: dict[str, Any], errors: Errors) -> str | None:
+    reason = _text(body, "override", errors)
+    return clean_line(reason)[:LONGEST_OVERRIDE] or None if reason is not None else None
+
+
+def _direction(value: object, errors: Errors) -> Direction:
     if value is None:
         return Direction.IN
     if isinstance(value, str) and value in list(Direction):
@@ -91,23 +116,13 @@ def _direction(value: object, errors: dict[str, list[str]]) -> Direction:
     return Direction.IN
 
 
-def _people(value: object, errors: dict[str, list[str]]) -> int | None:
+def _people(value: object, errors: Errors) -> int | None:
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_PEOPLE:
         return value
     errors["people"] = ["bad_people"]
     return None
-
-
-def _moment(value: object, now: datetime, errors: dict[str, list[str]]) -> datetime:
-    if value is None:
-        return now
-    try:
-        return parse_moment(value if isinstance(value, str) else "")
-    except BadMoment:
-        errors["scanned_at"] = ["bad_moment"]
-        return now
 
 
 def present_verdict(verdict: Verdict, seats: SeatCounter, door: DoorCounter) -> dict[str, Any]:
@@ -118,7 +133,7 @@ def present_verdict(verdict: Verdict, seats: SeatCounter, door: DoorCounter) -> 
         "reason": verdict.reason,
         "attendee": _attendee(verdict),
         "first": _place(verdict.first),
-        "conflict": None,
+        "conflict": verdict.conflict,
         "headcount": present_door(seats, door),
     }
 
@@ -143,7 +158,7 @@ def _attendee(verdict: Verdict) -> dict[str, Any] | None:
         "party": registration.people,
         "admitted": verdict.party_inside,
         "ticket_type": TICKET_TYPE,
-        "note": None,
+        "note": registration.note or None,
     }
 
 

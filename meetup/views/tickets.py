@@ -24,6 +24,7 @@ from meetup.views import limits
 from meetup.views.forms import DetailsForm, FormView, parse_details, words_of
 from meetup.views.guards import private, refuse_cross_site
 from meetup.views.public import calendar_entry, calendar_response
+from meetup.views.walk_in import why_closed
 
 bp = Blueprint("tickets", __name__)
 
@@ -64,6 +65,7 @@ def show(ticket_key: str) -> str:
         short_code=face.short_code,
         waitlist_position=waitlist.get_position(db.session(), registration),
         can_cancel=can_cancel(registration),
+        is_door_open=why_closed(event) is None,
         ticket_url=url_for("tickets.show", ticket_key=registration.ticket_key),
         notice=_("Your changes are saved.") if SAVED_COOKIE in request.cookies else None,
     )

@@ -23,6 +23,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+# Fixtures: pytest finds them here by their names.
+from tests.browser.door_fixtures import camera, film, phones, token  # noqa: F401
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRET_KEY = "a secret of the browser tests, long enough"
 SLUG = "evening"
@@ -70,6 +73,20 @@ class LiveServer:
         self.inbox = inbox
         self.base_url = environ["BASE_URL"]
         self._people = 0
+        self._web: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the web process, which listens when this returns."""
+        web = [sys.executable, "-m", "gunicorn", "app:app", "--graceful-timeout", "1", "--log-level", "warning"]
+        self._web = subprocess.Popen(web, cwd=ROOT, env=self.environ)
+        wait_until_up(self.base_url)
+
+    def stop(self) -> None:
+        """Stop the web process, and return when nobody listens any more."""
+        if self._web is not None:
+            self._web.send_signal(signal.SIGTERM)
+            self._web.wait(timeout=15)
+        self._web = None
 
     def command(self, *words: str, given: str = "") -> dict[str, Any]:
         """Carry out a command and return its JSON answer."""
@@ -105,6 +122,11 @@ class LiveServer:
         with urllib.request.urlopen(f"{self.base_url}{path}.json") as response:
             body = json.load(response)
         return SiteTicket(name, path.removeprefix("/t/"), body["code"], body["short_code"])
+
+    def headcount(self, token: str) -> tuple[int, int]:
+        """Return how many have arrived at the event, and how many are inside."""
+        counts = self.get_json(f"/api/v1/events/{SLUG}/headcount", token)
+        return counts["arrived"], counts["inside"]
 
     def get_json(self, path: str, token: str | None = None) -> Any:
         """Return the JSON of an address."""
@@ -172,17 +194,14 @@ def live_server(tmp_path_factory: pytest.TempPathFactory, inbox: tuple[Inbox, in
         "--organiser",
         ORGANISER,
     )
-    web = [sys.executable, "-m", "gunicorn", "app:app", "--graceful-timeout", "1", "--log-level", "warning"]
-    worker = [sys.executable, "-m", "flask", "--app", "app", "worker"]
-    running = [subprocess.Popen(words, cwd=ROOT, env=environ) for words in (web, worker)]
+    worker = subprocess.Popen([sys.executable, "-m", "flask", "--app", "app", "worker"], cwd=ROOT, env=environ)
     try:
-        wait_until_up(site.base_url)
+        site.start()
         yield site
     finally:
-        for process in running:
-            process.send_signal(signal.SIGTERM)
-        for process in running:
-            process.wait(timeout=15)
+        site.stop()
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(timeout=15)
 
 
 def wait_until_up(base_url: str) -> None:

@@ -1,14 +1,17 @@
 """The organiser's gates and phones: made, paired, shut out."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from meetup.clock import utc_now
+from meetup.storage.devices import list_devices
 from meetup.storage.events import get_event
-from meetup.storage.scans import list_devices, list_gates
-from tests.factories import World
+from meetup.storage.scans import list_gates
+from tests.factories import World, bearer
 from tests.views.organiser_pages import send
 
 OWNER = "olga@example.org"
@@ -105,3 +108,24 @@ def test_revoke_of_another_events_device_is_not_there(world: World, organiser: F
     device = world.device("theirs")
 
     assert send(organiser, f"{HERE}/devices/{device.public_id}/revoke").status_code == 404
+
+
+def test_gates_page_says_how_each_phone_is(world: World, organiser: FlaskClient) -> None:
+    device = world.device()
+    said = {
+        "sent_at": (utc_now() - timedelta(hours=2)).isoformat(),
+        "battery": 0.09,
+        "is_charging": False,
+        "app_version": "1a2b3c",
+        "queue_length": 14,
+    }
+
+    organiser.post("/api/v1/door/heartbeat", json=said, headers=bearer(device.token))
+
+    page = organiser.get(f"{HERE}/gates").text
+    assert re.findall(r'<strong class="warning">([^<]+)</strong>', page) == [
+        "14 scans not sent yet",
+        "Battery 9 %",
+        "Clock 2 h slow",
+    ]
+    assert "Version 1a2b3c" in page

@@ -17,6 +17,7 @@ from tests.views.organiser_pages import send
 
 OWNER = "olga@example.org"
 LIST = "/organise/e/evening/registrations"
+VERBS = ("resend", "reissue", "note", "cancel")
 
 
 @pytest.fixture
@@ -146,9 +147,9 @@ def test_actions_on_the_registration_of_another_event_are_not_there(world: World
     world.event("theirs")
     ticket = world.register("theirs")
 
-    statuses = [send(organiser, f"{LIST}/{ticket.public_id}/{verb}").status_code for verb in ("resend", "cancel")]
+    statuses = [send(organiser, f"{LIST}/{ticket.public_id}/{verb}").status_code for verb in VERBS]
 
-    assert statuses == [404, 404]
+    assert statuses == [404] * len(VERBS)
 
 
 def test_export_holds_every_registration_once(world: World, organiser: FlaskClient) -> None:
@@ -188,3 +189,66 @@ def test_export_of_a_name_that_is_a_formula(world: World, organiser: FlaskClient
     world.register(name="=1+1", email="-x@example.org")
 
     assert export(organiser)[1][:2] == ["'=1+1", "'-x@example.org"]
+
+
+def test_new_ticket_kills_the_old_one_and_goes_out_by_mail(
+    world: World, organiser: FlaskClient, session: Session
+) -> None:
+    ticket, device = world.register(), world.device()
+
+    answer = send(organiser, f"{LIST}/{ticket.public_id}/reissue", q="Ada")
+
+    fresh = organiser.get(f"/t/{ticket.ticket_key}.json").json or {}
+    verdicts = [world.scan(device, code).json or {} for code in (ticket.code, fresh["code"])]
+    kinds = session.scalars(select(OutboxMessage.kind).order_by(OutboxMessage.id)).all()
+    assert (answer.status_code, answer.location) == (303, f"{LIST}?done=reissued&q=Ada")
+    assert [(each["outcome"], each["reason"]) for each in verdicts] == [("refused", "revoked"), ("admitted", None)]
+    assert kinds == ["registration_confirmed", "ticket_again"]
+
+
+def test_note_pops_up_at_the_door_and_can_be_taken_away(world: World, organiser: FlaskClient, session: Session) -> None:
+    ticket, device = world.register(), world.device()
+
+    kept = send(organiser, f"{LIST}/{ticket.public_id}/note", note="  Wheelchair:\n use the  lift ")
+    shown_note = "Wheelchair: use the lift" in organiser.get(LIST).text
+    verdict = world.scan(device, ticket.code).json or {}
+    send(organiser, f"{LIST}/{ticket.public_id}/note", note="")
+
+    entries = session.scalars(select(AuditEntry).filter_by(action="registration.note_set")).all()
+    assert (kept.status_code, kept.location) == (303, f"{LIST}?done=noted")
+    assert (shown_note, verdict["attendee"]["note"]) == (True, "Wheelchair: use the lift")
+    assert world.registration(ticket.ticket_key).note == ""
+    assert [(each.actor_kind, each.details) for each in entries] == [
+        ("account", {"has_note": True}),
+        ("account", {"has_note": False}),
+    ]
+
+
+def test_note_reaches_phones_with_the_next_change_of_the_roster(world: World, organiser: FlaskClient) -> None:
+    ticket, other, device = world.register(), world.register(), world.device()
+    path, token = "/api/v1/door/roster", {"Authorization": f"Bearer {device.token}"}
+    cursor = (organiser.get(path, headers=token).json or {})["cursor"]
+
+    send(organiser, f"{LIST}/{ticket.public_id}/note", note="Speaker")
+    changed = organiser.get(path, query_string={"since": cursor}, headers=token).json or {}
+
+    rows = [row for row in changed["details"] if row[2] != other.public_id]
+    assert [(row[2], row[3]) for row in rows] == [(ticket.public_id, "Speaker")]
+
+
+def test_note_that_is_too_long_stays_in_its_field(world: World, organiser: FlaskClient, session: Session) -> None:
+    ticket = world.register()
+
+    answer = send(organiser, f"{LIST}/{ticket.public_id}/note", note="x" * 201)
+
+    assert (answer.status_code, f'value="{"x" * 201}"' in answer.text) == (422, True)
+    assert "A note has 200 characters at most." in answer.text
+    assert world.registration(ticket.ticket_key).note == ""
+
+
+def test_somebody_at_the_door_is_shown_as_waiting(world: World, organiser: FlaskClient, client: FlaskClient) -> None:
+    client.post("/e/evening/door", data={"name": "Grace Hopper"})
+
+    page = organiser.get(f"{LIST}?state=pending").text
+
+    assert (shown(organiser, LIST), "Waiting at the door" in page, "/resend" in page) == (["Grace Hopper"], True, False)

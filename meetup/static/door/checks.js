@@ -1,165 +1,153 @@
-/** One check at the door from the code to the verdict: queue it, show what was decided, take it back. */
-import { undoScan } from "./api.js";
-import { countText, formatNumber, text } from "./config.js";
-import { showHeadcount } from "./headcount.js";
-import { byId, getState, make, makeButton, setHint, setState } from "./page.js";
-import { makeScan } from "./scan_queue.js";
+/** One check at the door from the code to the verdict: have it decided, show what was decided, take it back. */
+import { countText, isSupervisor, text } from "./config.js";
+import { makeActions } from "./check_actions.js";
+import { getState, setHint, setState } from "./page.js";
+import { isPractice, practiceVerdict } from "./practice.js";
+import { makeItem, makeScan } from "./scan_queue.js";
 import { asksForParties } from "./settings.js";
-import { describe, describeAttendee } from "./wording.js";
+import { describe, describeAttendee, describeRejection } from "./wording.js";
 
 const HINT_MS = 5000;
 const LONGEST_CODE = 200;
 
 export class Checks {
-  #recent;
+  #phone;
+  #decisions;
   #verdict;
-  #onUnpaired;
-  #queue = null;
-  #waiting = 0;
+  #onWaiting;
+  #abandoned = null;
   direction = "in";
 
-  constructor(recent, verdict, onUnpaired) {
-    this.#recent = recent;
+  /** `onWaiting()` after something was left for the queue to send. */
+  constructor(phone, decisions, verdict, onWaiting) {
+    this.#phone = phone;
+    this.#decisions = decisions;
     this.#verdict = verdict;
-    this.#onUnpaired = onUnpaired;
+    this.#onWaiting = onWaiting;
   }
 
-  /** The queue reports to this object, so each is made before the two are joined. */
-  useQueue(queue) {
-    this.#queue = queue;
+  /** True while a scan has no decision at all, neither the server's nor this phone's. */
+  hasUndecided() {
+    return this.#phone.queue.list().some((item) => item.kind === "scan" && !item.judged);
   }
 
-  hasWaiting() {
-    return this.#waiting > 0;
-  }
-
-  /** Check {code} or {registration_id} in the chosen direction; `people` null means all who are left. */
-  async take(subject, people = null) {
+  /**
+   * Check {code} or {registration_id, …} in the chosen direction; `people` null means all who are left. `decodedAt` is
+   * when the camera first showed the code (performance.now()).
+   */
+  async take(subject, { people = null, decodedAt = performance.now() } = {}) {
+    this.dropUndecided();
+    if (isPractice(subject.code)) return this.#verdict.show({ ...practiceVerdict(), decodedAt });
     const asks = people === null && this.direction === "in" && asksForParties();
-    const cut = subject.code ? { code: subject.code.slice(0, LONGEST_CODE) } : subject;
+    const cut = subject.code ? { ...subject, code: subject.code.slice(0, LONGEST_CODE) } : subject;
     const scan = { ...makeScan(cut, this.direction, asks ? 1 : people), asks };
-    this.#verdict.clear();
-    setState("sending");
-    setHint(text("checking"));
-    await this.#queue.add(scan);
+    return this.#decide(scan, decodedAt);
   }
 
-  /** Take a check-in back; true when the server did. `line` needs scan_id and name. */
+  /** Register somebody at the door and let them in. Resolves to {errors} where a field is wrong, else to null. */
+  async takeWalkIn(walkIn) {
+    this.dropUndecided();
+    return this.#decide(makeItem("walk_in", { ...walkIn, direction: "in" }), performance.now());
+  }
+
+  /** Count somebody without a ticket in (1) or out (-1). */
+  async takeClick(people) {
+    const item = makeItem("click", { people });
+    const decision = await this.#decisions.decide(item);
+    if (decision?.isLocal) this.#onWaiting();
+    const isIn = decision?.answer?.outcome === "admitted";
+    const refusal = decision?.answer ? text(`word_${decision.answer.reason}`) : text("search_no_answer");
+    if (decision === null && this.#phone.queue.find(item.scan_id)) await this.#phone.queue.release(item.scan_id);
+    return isIn ? "" : refusal;
+  }
+
+  /** Take a check-in back; true when it is. `line` needs scan_id and name. */
   async undo(line) {
-    const result = await undoScan(line.scan_id);
-    if (result.kind === "unpaired") this.#onUnpaired();
-    if (result.kind === "unreachable") setHint(text("undo_no_answer"), HINT_MS);
-    if (result.kind === "rejected") setHint(text("undo_refused"), HINT_MS);
-    if (result.kind !== "answer") return false;
-    showHeadcount(result.body?.headcount);
-    await this.#recent.markUndone(line.scan_id);
-    setHint(text("undone", { name: line.name }), HINT_MS);
-    return true;
+    const isUndone = await this.#decisions.undo(line.scan_id);
+    if (isUndone) await this.#phone.recent.markUndone(line.scan_id);
+    setHint(isUndone ? text("undone", { name: line.name }) : text("undo_refused"), HINT_MS);
+    this.#onWaiting();
+    return isUndone;
   }
 
-  /** The queue's word: the server decided this scan. */
-  async decided(scan, answer, wasLate) {
-    await this.#setWaiting();
+  /** A form has a wrong field: there is nothing to show but the form. */
+  refuse() {
     setHint("");
-    showHeadcount(answer.headcount);
-    const asks = this.#mustAsk(scan, answer);
+    this.#verdict.rest();
+  }
+
+  /** The queue's word: the server refused an undo that this phone had promised. */
+  async undoRefused(item) {
+    await this.#phone.recent.markUndone(item.undoes, false);
+    setHint(text("undo_refused"), HINT_MS);
+  }
+
+  /** A short code that nobody could decide leaves with its verdict: the person has gone or shows the QR code. */
+  dropUndecided() {
+    if (this.#abandoned) this.#decisions.abandon(this.#abandoned);
+    this.#abandoned = null;
+  }
+
+  /** Show what was decided about an item; `isLate` when the person has gone on meanwhile. */
+  async show(item, decision, { isLate = false, decodedAt } = {}) {
+    if (this.#abandoned === item.scan_id) this.#abandoned = null;
+    const answer = decision.answer ?? { outcome: "refused", reason: "other", attendee: null };
+    setHint("");
+    const words = decision.rejected ? describeRejection(decision.rejected) : describe(item, answer);
+    const asks = mustAsk(item, answer);
     const isParty = answer.outcome === "admitted" && answer.attendee?.party > 1;
-    const words = describe(scan, answer);
     this.#verdict.show({
       ...words,
       reason: asks ? text("how_many") : words.reason,
       outcome: answer.outcome,
       reasonCode: answer.reason,
-      direction: scan.direction,
-      scanId: scan.scan_id,
+      direction: item.direction,
+      scanId: item.scan_id,
       name: describeAttendee(answer.attendee),
-      actions: asks ? this.#makeChoices(scan, answer) : this.#makeActions(scan, answer),
-      stays: isParty ? "party" : answer.outcome,
-      isLate: wasLate,
+      note: answer.outcome === "admitted" ? answer.attendee?.note : null,
+      footnote: decision.isLocal ? text("decided_here") : "",
+      actions: makeActions({ item, answer, asks, checks: this, verdict: this.#verdict, isSupervisor }),
+      stays: isParty || answer.attendee?.note ? "party" : answer.outcome,
+      isLate,
+      decodedAt,
     });
-    await this.#recent.add(scan, answer);
+    await this.#phone.recent.add(item, answer);
   }
 
-  /** The queue's word: the server will never take this scan. */
-  async rejected(scan) {
-    await this.decided(scan, { outcome: "refused", reason: "other", attendee: null }, false);
+  async #decide(item, decodedAt) {
+    this.#verdict.clear();
+    setState("sending");
+    setHint(text("checking"));
+    // A full disk is the one thing that fails here: then nothing is decided, and nothing turns green.
+    const decision = await this.#decisions.decide(item).catch(() => null);
+    if (getState() === "unpaired") return null;
+    if (decision?.rejected?.body.errors && item.kind === "walk_in") return decision.rejected.body;
+    if (decision === null) this.#showWaiting(item, decodedAt);
+    else await this.show(item, decision, { decodedAt });
+    if (decision === null || decision.isLocal) this.#onWaiting();
+    return null;
   }
 
-  /** The queue's word: nobody has answered yet. Shown over the camera while the person still stands there. */
-  async waiting(scan, count) {
-    // Counted a moment ago, it may have been decided since.
-    if (count === 0) return;
-    const isNews = getState() === "sending" || (this.#verdict.getOutcome() === "waiting" && count !== this.#waiting);
-    await this.#setWaiting(count);
-    if (!isNews) return;
+  /** Nobody can decide. Shown over the camera while the person still stands there. */
+  #showWaiting(item, decodedAt) {
+    const isShort = item.kind === "scan" && item.code !== null && !item.code.startsWith("M1:");
+    if (isShort) this.#abandoned = item.scan_id;
     setHint("");
     this.#verdict.show({
       outcome: "waiting",
-      direction: scan.direction,
-      scanId: scan.scan_id,
+      direction: item.direction,
+      scanId: item.scan_id,
       icon: "wait",
       tune: "waiting",
       word: text("word_waiting"),
-      reason: text("reason_waiting"),
-      name: countText("waiting", count),
+      reason: text(isShort ? "reason_short_offline" : "reason_waiting"),
+      name: countText("waiting", this.#phone.queue.list().filter((each) => !each.judged).length),
+      decodedAt,
     });
-  }
-
-  /** The queue's word: this phone is not paired any more. */
-  unpaired() {
-    this.#onUnpaired();
-  }
-
-  async #setWaiting(count = null) {
-    this.#waiting = count ?? (await this.#queue.countWaiting());
-    const badge = byId("waiting");
-    badge.hidden = this.#waiting === 0;
-    badge.textContent = countText("waiting", this.#waiting);
-  }
-
-  #mustAsk(scan, answer) {
-    const attendee = answer.attendee;
-    return Boolean(scan.asks) && answer.outcome === "admitted" && attendee.party > attendee.admitted;
-  }
-
-  /** One person of the party is in already by this scan: the others follow as a scan of their own. */
-  #makeChoices(scan, answer) {
-    const most = answer.attendee.party - answer.attendee.admitted + 1;
-    return Array.from({ length: most }, (_, index) =>
-      makeButton(formatNumber(index + 1), () => {
-        if (index === 0) this.#verdict.dismiss();
-        else this.take(subjectOf(scan), index);
-      }, "button number"),
-    );
-  }
-
-  #makeActions(scan, answer) {
-    if (answer.outcome !== "admitted" || scan.direction === "out") return [];
-    const line = { scan_id: scan.scan_id, name: answer.attendee?.name ?? "" };
-    const fewer = scan.people === null ? answer.attendee.admitted - 1 : 0;
-    const undo = makeButton(text("undo"), async () => {
-      if (await this.undo(line)) this.#verdict.dismiss();
-    });
-    return [...this.#makeCorrections(scan, line, fewer), undo];
-  }
-
-  /** "Only 1 came", "Only 2 came"; bare numbers under one question where the party is larger. */
-  #makeCorrections(scan, line, fewer) {
-    const isLarge = fewer > 2;
-    const buttons = Array.from({ length: fewer }, (_, index) => {
-      const words = text("only_came", { count: formatNumber(index + 1) });
-      const button = makeButton(isLarge ? formatNumber(index + 1) : words, () => this.#correct(scan, line, index + 1));
-      button.setAttribute("aria-label", words);
-      return button;
-    });
-    return isLarge ? [make("p", text("fewer_came")), ...buttons] : buttons;
-  }
-
-  async #correct(scan, line, people) {
-    if (await this.undo(line)) await this.take(subjectOf(scan), people);
   }
 }
 
-function subjectOf(scan) {
-  return scan.code === null ? { registration_id: scan.registration_id } : { code: scan.code };
+function mustAsk(item, answer) {
+  const attendee = answer.attendee;
+  return Boolean(item.asks) && answer.outcome === "admitted" && attendee?.party > attendee?.admitted;
 }

@@ -9,6 +9,9 @@ const timeFormat = new Intl.DateTimeFormat(served.locale, {
 });
 
 export const event = served.event;
+export const gate = served.gate;
+export const device = served.device;
+export const appVersion = served.app_version;
 export const isSupervisor = Boolean(served.is_supervisor);
 
 /** The sentence for `key` in the page's language, its %(name)s places filled from `values`. */

@@ -4,6 +4,7 @@ const TUNES = {
   out: { wave: "sine", notes: [[1046, 0, 0.11], [698, 0.11, 0.2]], beat: [40, 40, 40] },
   refused: { wave: "square", notes: [[196, 0, 0.18], [147, 0.24, 0.34]], beat: [180, 80, 180, 80, 180] },
   ask: { wave: "triangle", notes: [[587, 0, 0.12], [587, 0.2, 0.12]], beat: [50, 50, 50] },
+  practice: { wave: "sine", notes: [[660, 0, 0.1], [880, 0.12, 0.1], [660, 0.24, 0.1]], beat: [40, 60, 40] },
   waiting: { wave: "triangle", notes: [[440, 0, 0.25]], beat: [120] },
 };
 const LOUDNESS = 0.5;
@@ -22,7 +23,7 @@ export function wakeSound() {
   if (context && context.state !== "running") context.resume().catch(() => {});
 }
 
-/** Play the tune and the beat of `name`: admitted, out, refused, ask, waiting. */
+/** Play the tune and the beat of `name`: admitted, out, refused, ask, practice, waiting. */
 export function signal(name) {
   const tune = TUNES[name];
   navigator.vibrate?.(tune.beat);
@@ -45,4 +46,9 @@ function playNote(wave, pitch, startsAt, length) {
   tone.connect(volume).connect(context.destination);
   tone.start(startsAt);
   tone.stop(startsAt + length);
+}
+
+/** running, suspended, closed or interrupted, as the browser says; none where there is no sound. */
+export function soundState() {
+  return context?.state ?? "none";
 }

@@ -15,10 +15,10 @@ export class RecentScans {
 
   /** Read what an earlier visit of this page left, newest first; lines of another day go. */
   async load() {
-    const lines = (await this.#store.list()).reverse();
+    const lines = (await this.#store.list("recent")).sort((one, other) => other.decided_at - one.decided_at);
     const isOld = (line) => Date.now() - line.decided_at > FORGET_AFTER_MS;
     this.#lines = lines.filter((line) => !isOld(line));
-    await Promise.all(lines.filter(isOld).map((line) => this.#store.remove(line.scan_id)));
+    await this.#store.write(lines.filter(isOld).map((line) => ["recent", null, line.scan_id]));
   }
 
   /** Keep one decided scan, and let go of what is past the twentieth. */
@@ -33,17 +33,20 @@ export class RecentScans {
       name: answer.attendee?.name ?? "",
       is_undone: false,
     };
-    this.#lines.unshift(line);
+    this.#lines = [line, ...this.#lines.filter((other) => other.scan_id !== line.scan_id)];
     const gone = this.#lines.splice(KEPT);
-    await this.#store.put(line);
-    await Promise.all(gone.map((old) => this.#store.remove(old.scan_id)));
+    await this.#store.write([["recent", line], ...gone.map((old) => ["recent", null, old.scan_id])]);
   }
 
-  async markUndone(scanId) {
+  async markUndone(scanId, isUndone = true) {
     const line = this.#lines.find((each) => each.scan_id === scanId);
     if (!line) return;
-    line.is_undone = true;
-    await this.#store.put(line);
+    line.is_undone = isUndone;
+    await this.#store.write([["recent", line]]);
+  }
+
+  clear() {
+    this.#lines = [];
   }
 
   /** Newest first, at most twenty. */

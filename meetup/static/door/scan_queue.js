@@ -1,22 +1,83 @@
 /**
- * Every scan goes to disk first and to the server next, and leaves the disk only when an answer names it.
+ * Everything that this phone has to tell the server goes to disk first and leaves it only when an answer names it.
  * A repeat carries the same scan_id, so that the server can give its first answer again (rules 1.1, 4.2).
+ *
+ * An item has a `kind`: scan, walk_in, click or undo; `judged` once this phone decided it by itself; `parked` with the
+ * server's reasons when the server will never take it.
  */
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 10_000;
-const LONGEST_ASKED_WAIT_MS = 30_000;
-const SLOW_AFTER_MS = 2500;
+export class ScanQueue {
+  #store;
+  #items = new Map();
+  #lastPlace = 0;
+  #onChange = () => {};
+
+  constructor(store) {
+    this.#store = store;
+  }
+
+  /** `listener()` whenever something was added, taken off or parked. */
+  listen(listener) {
+    this.#onChange = listener;
+  }
+
+  async load() {
+    const items = await this.#store.list("scans");
+    for (const item of items.sort(byPlace)) this.#items.set(item.scan_id, { kind: "scan", ...item });
+    this.#lastPlace = Math.max(0, ...items.map((item) => item.place ?? 0));
+  }
+
+  /** Put a new or changed item on disk, in one piece with `changes` to other stores. */
+  async keep(item, changes = []) {
+    // The phone's clock may jump back; the order of the queue does not.
+    this.#lastPlace = Math.max(this.#lastPlace + 1, Date.now());
+    const kept = { place: this.#lastPlace, ...item };
+    this.#items.set(kept.scan_id, kept);
+    await this.#store.write([["scans", kept], ...changes]);
+    this.#onChange();
+    return kept;
+  }
+
+  /** The server has answered: let the item go, in one piece with `changes`. */
+  async release(scanId, changes = []) {
+    await this.#store.write([["scans", null, scanId], ...changes]);
+    this.#items.delete(scanId);
+    this.#onChange();
+  }
+
+  find(scanId) {
+    return this.#items.get(scanId) ?? null;
+  }
+
+  /** What is to be sent, in the order in which it happened. */
+  list() {
+    return [...this.#items.values()].filter((item) => !item.parked).sort(byPlace);
+  }
+
+  /** What the server will never take. */
+  listParked() {
+    return [...this.#items.values()].filter((item) => item.parked).sort(byPlace);
+  }
+
+  /** The wipe took the disk; take the memory too. */
+  forget() {
+    this.#items.clear();
+    this.#onChange();
+  }
+}
+
+function byPlace(one, other) {
+  return (one.place ?? 0) - (other.place ?? 0);
+}
+
+/** A new item; `what` holds the fields of its kind. */
+export function makeItem(kind, what) {
+  return { scan_id: makeUuid(), kind, scanned_at: new Date().toISOString(), ...what };
+}
 
 /** A new scan of `subject` ({code} or {registration_id}); `people` null means all who are left of the party. */
 export function makeScan(subject, direction, people = null) {
-  return {
-    scan_id: makeUuid(),
-    code: subject.code ?? null,
-    registration_id: subject.registration_id ?? null,
-    direction,
-    scanned_at: new Date().toISOString(),
-    people,
-  };
+  const { code = null, registration_id = null, ...more } = subject;
+  return makeItem("scan", { code, registration_id, direction, people, ...more });
 }
 
 function makeUuid() {
@@ -26,105 +87,4 @@ function makeUuid() {
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-/** Milliseconds to wait after `failures` failures in a row: doubling, between half and one and a half of it. */
-function waitAfter(failures, retryAfterSeconds) {
-  const doubled = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures - 1, 10));
-  const asked = Math.min(LONGEST_ASKED_WAIT_MS, retryAfterSeconds * 1000);
-  return Math.max(asked, doubled * (0.5 + Math.random()));
-}
-
-export class ScanQueue {
-  #store;
-  #send;
-  #listener;
-  #failures = 0;
-  #timer = null;
-  #isSending = false;
-  #isWanted = false;
-  #isStopped = false;
-
-  /**
-   * `send(scan)` resolves as api.js says. `listener` is told of each scan:
-   * decided(scan, body, wasLate), rejected(scan, result), waiting(scan, how many wait), unpaired().
-   */
-  constructor(store, send, listener) {
-    this.#store = store;
-    this.#send = send;
-    this.#listener = listener;
-  }
-
-  /** Keep the scan on disk, then send it at once. */
-  async add(scan) {
-    await this.#store.put(scan);
-    await this.retryNow();
-  }
-
-  /** Send what waits without waiting for the timer: at start, when the network is back, when the page is seen. */
-  async retryNow() {
-    clearTimeout(this.#timer);
-    this.#isWanted = true;
-    if (this.#isSending || this.#isStopped) return;
-    this.#isSending = true;
-    try {
-      while (this.#isWanted) {
-        this.#isWanted = false;
-        await this.#sendAll();
-      }
-    } finally {
-      this.#isSending = false;
-    }
-  }
-
-  /** How many scans have no answer yet. */
-  async countWaiting() {
-    return (await this.#store.list()).length;
-  }
-
-  async #sendAll() {
-    for (;;) {
-      const [scan] = await this.#store.list();
-      if (!scan || this.#isStopped) return;
-      const isDone = await this.#sendOne(scan);
-      if (!isDone) return;
-    }
-  }
-
-  async #sendOne(scan) {
-    const tellSlow = () => this.#tellWaiting(scan);
-    const slow = setTimeout(tellSlow, SLOW_AFTER_MS);
-    const result = await this.#send(scan);
-    clearTimeout(slow);
-    if (result.kind === "unpaired") {
-      this.#isStopped = true;
-      this.#listener.unpaired();
-      return false;
-    }
-    if (result.kind === "unreachable" || !isFinal(scan, result)) return this.#waitAndRetry(scan, result);
-    await this.#store.remove(scan.scan_id);
-    const wasLate = this.#failures > 0;
-    this.#failures = 0;
-    if (result.kind === "answer") await this.#listener.decided(scan, result.body, wasLate);
-    else await this.#listener.rejected(scan, result);
-    return true;
-  }
-
-  async #waitAndRetry(scan, result) {
-    this.#failures += 1;
-    await this.#tellWaiting(scan);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.retryNow(), waitAfter(this.#failures, result.retryAfterSeconds ?? 0));
-    return false;
-  }
-
-  async #tellWaiting(scan) {
-    this.#listener.waiting(scan, await this.countWaiting());
-  }
-}
-
-/** Only an answer that names this scan and decides it lets the scan go; anything else is no answer. */
-function isFinal(scan, result) {
-  if (result.kind === "rejected") return true;
-  return result.body?.scan_id === scan.scan_id && ["admitted", "refused"].includes(result.body.outcome);
 }

@@ -9,16 +9,20 @@ const PROBLEMS = { NotAllowedError: "denied", SecurityError: "denied", NotFoundE
 export class Scanner {
   #video;
   #onCodes;
-  #onProblem;
+  #onProblem = () => {};
   #worker = null;
   #isWorkerFree = false;
   #track = null;
   #canvas = null;
 
-  /** `onCodes(list of texts)` for every decoded frame; `onProblem(kind)`: denied, missing, busy or broken. */
-  constructor(video, onCodes, onProblem) {
+  /** `onCodes(list of texts)` for every decoded frame. */
+  constructor(video, onCodes) {
     this.#video = video;
     this.#onCodes = onCodes;
+  }
+
+  /** `onProblem(kind)`: denied, missing, busy or broken. */
+  listenToProblems(onProblem) {
     this.#onProblem = onProblem;
   }
 

@@ -25,15 +25,18 @@ export function prepareSheets(onClosed) {
   }
 }
 
-/** Ask before something is done: `question` in words, `yes` on the button, `act` when it is pressed. */
-export function confirmFirst(question, yes, act) {
+/**
+ * Ask before something is done: `question` in words, `yes` on the button, `act` when it is pressed; `more` are further
+ * buttons below it.
+ */
+export function confirmFirst(question, yes, act, more = []) {
   const confirm = makeButton(yes, () => {
     closeSheets();
     act();
   }, "button button-main");
   const back = makeButton(text("back"), () => byId("confirm").close());
   byId("confirm-question").textContent = question;
-  byId("confirm-actions").replaceChildren(confirm, back);
+  byId("confirm-actions").replaceChildren(confirm, ...more, back);
   openSheet("confirm");
   confirm.focus();
 }

@@ -4,7 +4,7 @@
  */
 const SAME_CODE_MS = 3000;
 // Of two codes in view a frame may show one only, so a new code is believed when no other has shown up meanwhile.
-const SETTLE_MS = 120;
+export const SETTLE_MS = 80;
 const CLEAR_AFTER_TWO_MS = 500;
 
 export class Sightings {
@@ -12,11 +12,11 @@ export class Sightings {
   #candidate = null;
   #twoSeenAt = -Infinity;
 
-  /** What one decoded frame means: {kind: "nothing"}, {kind: "scan", code} or {kind: "two"}. */
+  /** What one decoded frame means: {kind: "nothing"}, {kind: "scan", code, since} or {kind: "two"}. */
   see(codes, now) {
     const different = [...new Set(codes)];
     if (different.length > 1 || this.#contradicts(different[0])) return this.#seeTwo(different, now);
-    if (different.length === 0) return this.#settle(now);
+    if (different.length === 0) return this.settle(now);
     return this.#seeOne(different[0], now);
   }
 
@@ -44,16 +44,17 @@ export class Sightings {
     }
     if (now - this.#twoSeenAt < CLEAR_AFTER_TWO_MS) return { kind: "nothing" };
     this.#candidate ??= { code, since: now };
-    return this.#settle(now);
+    return this.settle(now);
   }
 
-  #settle(now) {
+  /** What is due without another frame: a scan of the code that stood alone long enough, or nothing. */
+  settle(now) {
     if (this.#candidate === null || now - this.#candidate.since < SETTLE_MS) return { kind: "nothing" };
-    const { code } = this.#candidate;
+    const { code, since } = this.#candidate;
     this.#candidate = null;
     this.#prune(now);
     this.#lastSeen.set(code, now);
-    return { kind: "scan", code };
+    return { kind: "scan", code, since };
   }
 
   #isRepeat(code, now) {

@@ -1,12 +1,15 @@
 /**
  * What this phone keeps on disk (IndexedDB "turnout-door"):
- *   scans   the queue: each scan until the server's answer names it
- *   recent  the last scans with their outcome, for the list and for undo
- * Where the browser gives no IndexedDB (some private windows) both live in memory until the page goes.
+ *   scans      the queue: each scan, walk-in, click and undo until the server's answer names it
+ *   entered    who went in and out by this phone, by scan
+ *   roster     three records by `part`: the list, its latest changes, the last headcount
+ *   recent     the last scans with their outcome, for the list and for undo
+ *   conflicts  what the server counted differently
+ * Where the browser gives no IndexedDB (some private windows) all of it lives in memory until the page goes.
  */
 const NAME = "turnout-door";
-const VERSION = 1;
-const STORES = ["scans", "recent"];
+const VERSION = 2;
+const KEYS = { scans: "scan_id", entered: "scan_id", roster: "part", recent: "scan_id", conflicts: "scan_id" };
 
 function settled(request) {
   return new Promise((resolve, reject) => {
@@ -23,64 +26,82 @@ function committed(transaction) {
 }
 
 class DiskStore {
-  constructor(database, name) {
-    this.database = database;
-    this.name = name;
+  #database;
+
+  constructor(database) {
+    this.#database = database;
+    database.onversionchange = () => database.close();
   }
 
-  async #write(act) {
-    const transaction = this.database.transaction(this.name, "readwrite", { durability: "strict" });
-    act(transaction.objectStore(this.name));
+  /** Do all of `changes` or none: a list of [store, record to put] and [store, null, key to delete]. */
+  async write(changes) {
+    if (changes.length === 0) return;
+    const names = [...new Set(changes.map(([name]) => name))];
+    const transaction = this.#database.transaction(names, "readwrite", { durability: "strict" });
+    for (const [name, record, key] of changes) {
+      if (record === null) transaction.objectStore(name).delete(key);
+      else transaction.objectStore(name).put(record);
+    }
     await committed(transaction);
   }
 
-  put(record) {
-    return this.#write((store) => store.put(record));
+  list(name) {
+    return settled(this.#database.transaction(name).objectStore(name).getAll());
   }
 
-  remove(scanId) {
-    return this.#write((store) => store.delete(scanId));
+  /** Empty the named stores, all of them by default. */
+  async clear(names = Object.keys(KEYS)) {
+    const transaction = this.#database.transaction(names, "readwrite", { durability: "strict" });
+    for (const name of names) transaction.objectStore(name).clear();
+    await committed(transaction);
   }
 
-  async list() {
-    const store = this.database.transaction(this.name).objectStore(this.name);
-    return settled(store.index("scanned_at").getAll());
+  /** Nothing stays, not even empty stores. */
+  async destroy() {
+    await this.clear();
+    this.#database.close();
+    indexedDB.deleteDatabase(NAME);
   }
 }
 
 class MemoryStore {
-  #records = new Map();
+  #records = new Map(Object.keys(KEYS).map((name) => [name, new Map()]));
 
-  async put(record) {
-    this.#records.set(record.scan_id, record);
+  async write(changes) {
+    for (const [name, record, key] of changes) {
+      if (record === null) this.#records.get(name).delete(key);
+      else this.#records.get(name).set(record[KEYS[name]], record);
+    }
   }
 
-  async remove(scanId) {
-    this.#records.delete(scanId);
+  async list(name) {
+    return [...this.#records.get(name).values()];
   }
 
-  async list() {
-    return [...this.#records.values()].sort((one, other) => (one.scanned_at < other.scanned_at ? -1 : 1));
+  async clear(names = Object.keys(KEYS)) {
+    for (const name of names) this.#records.get(name).clear();
+  }
+
+  destroy() {
+    return this.clear();
   }
 }
 
 function openDatabase() {
   const opening = indexedDB.open(NAME, VERSION);
   opening.onupgradeneeded = () => {
-    for (const name of STORES) {
-      const store = opening.result.createObjectStore(name, { keyPath: "scan_id" });
-      store.createIndex("scanned_at", "scanned_at");
+    for (const [name, keyPath] of Object.entries(KEYS)) {
+      if (!opening.result.objectStoreNames.contains(name)) opening.result.createObjectStore(name, { keyPath });
     }
   };
   return settled(opening);
 }
 
-/** {scans, recent}; each has put(record), remove(scanId) and list() (oldest first by scanned_at). */
-export async function openStores() {
+/** The store; it has write(changes), list(name), clear(names) and destroy(). */
+export async function openStore() {
   try {
-    const database = await openDatabase();
-    return { scans: new DiskStore(database, "scans"), recent: new DiskStore(database, "recent") };
+    return new DiskStore(await openDatabase());
   } catch {
-    return { scans: new MemoryStore(), recent: new MemoryStore() };
+    return new MemoryStore();
   }
 }

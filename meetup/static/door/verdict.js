@@ -25,7 +25,8 @@ export class VerdictScreen {
   }
 
   /**
-   * Show {outcome, reasonCode, direction, scanId, icon, tune, word, reason, name, actions, stays, isLate}.
+   * Show {outcome, reasonCode, direction, scanId, icon, tune, word, reason, name, note, footnote, actions, stays,
+   * isLate, decodedAt}. data-decoded-ms says how long after `decodedAt` it came up.
    * `stays` is admitted, refused, party, or null for as long as nothing else comes. Late answers, which may
    * come in a row, wait for one another, and all wait for an open sheet, which would hide them; all else
    * takes the screen at once.
@@ -66,7 +67,7 @@ export class VerdictScreen {
     this.#box.replaceChildren();
   }
 
-  /** admitted, refused, waiting, or none. */
+  /** admitted, refused, waiting, practice, or none. */
   getOutcome() {
     return this.#box.dataset.outcome;
   }
@@ -77,6 +78,12 @@ export class VerdictScreen {
     this.clear();
     this.showQueued();
     if (this.getOutcome() === "none") this.#onGone();
+  }
+
+  /** Nothing came of it: back to scanning. */
+  rest() {
+    this.clear();
+    this.#onGone();
   }
 
   #hurry() {
@@ -93,10 +100,13 @@ export class VerdictScreen {
       reason: verdict.reasonCode ?? "",
       direction: verdict.direction ?? "",
       scanId: verdict.scanId ?? "",
+      decodedMs: verdict.decodedAt === undefined ? "" : String(Math.round(performance.now() - verdict.decodedAt)),
     });
     const lines = [make("p", verdict.word, { class: "verdict-word" })];
     if (verdict.name) lines.push(make("p", verdict.name, { class: "verdict-name", dir: "auto" }));
     if (verdict.reason) lines.push(make("p", verdict.reason, { class: "verdict-reason" }));
+    if (verdict.note) lines.push(make("p", verdict.note, { class: "verdict-note", dir: "auto" }));
+    if (verdict.footnote) lines.push(make("p", verdict.footnote, { class: "verdict-footnote" }));
     const actions = make("div", "", { class: "verdict-actions" });
     actions.append(...(verdict.actions ?? []));
     this.#box.replaceChildren(makeIcon(verdict.icon, "verdict-icon"), ...lines, actions);

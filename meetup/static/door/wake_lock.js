@@ -10,3 +10,8 @@ export async function keepAwake() {
     lock = null;
   }
 }
+
+/** True while the screen is kept on. */
+export function canKeepAwake() {
+  return lock !== null && !lock.released;
+}

@@ -7,7 +7,7 @@ export function describe(scan, answer) {
   const isOut = scan.direction === "out";
   return {
     word: text(isOut ? "admitted_out" : "admitted_in"),
-    reason: [describeParty(answer.attendee, isOut), answer.attendee?.note].filter(Boolean).join(" · "),
+    reason: [describeParty(answer.attendee, isOut), describeTicket(answer)].filter(Boolean).join(" · "),
     icon: isOut ? "out" : "check",
     tune: isOut ? "out" : "admitted",
   };
@@ -25,6 +25,23 @@ function describeParty(attendee, isOut) {
     return text("party_part", { admitted: formatNumber(attendee.admitted), party: formatNumber(attendee.party) });
   }
   return countText("people_in", attendee.party);
+}
+
+/** The short code of the ticket that a walk-in has just got, to be written down for them. */
+function describeTicket({ registration }) {
+  return registration?.short_code ? text("new_ticket", { code: describeShortCode(registration.short_code) }) : "";
+}
+
+/** ABCD-EFGH, however it came. */
+export function describeShortCode(code) {
+  const bare = code.replace(/-/g, "");
+  return `${bare.slice(0, 4)}-${bare.slice(4)}`;
+}
+
+/** {word, reason, icon, tune} of an item that the server will never take. */
+export function describeRejection({ body }) {
+  const known = hasText(`word_${body.code}`) ? body.code : "other";
+  return { word: text(`word_${known}`), reason: text(`reason_${known}`), icon: "cross", tune: "refused" };
 }
 
 function describeRefusal(answer) {
