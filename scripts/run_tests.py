@@ -13,8 +13,11 @@ from pathlib import Path
 TESTS = Path("tests")
 BROWSER_TESTS = TESTS / "browser"
 FAULT_TESTS = TESTS / "faults"
+RACES = TESTS / "races"
 PYTEST = [sys.executable, "-m", "pytest"]
-FAST = [f"--ignore={BROWSER_TESTS}", f"--ignore={FAULT_TESTS}"]
+# Races and browsers want the whole machine; everything else is quicker on all cores at once.
+FAST = [f"--ignore={folder}" for folder in (BROWSER_TESTS, FAULT_TESTS, RACES)]
+PARALLEL = ["-n", "auto", "--dist", "loadfile"]
 
 
 def list_stages() -> list[tuple[str, list[str]]]:
@@ -22,7 +25,8 @@ def list_stages() -> list[tuple[str, list[str]]]:
     stages = [
         ("ruff", [sys.executable, "-m", "ruff", "check"]),
         ("mypy", [sys.executable, "-m", "mypy"]),
-        ("tests", [*PYTEST, *FAST, str(TESTS)]),
+        ("tests", [*PYTEST, *PARALLEL, *FAST, str(TESTS)]),
+        ("races", [*PYTEST, str(RACES)]),
         ("browser tests", [*PYTEST, str(BROWSER_TESTS)]),
     ]
     if FAULT_TESTS.is_dir():

@@ -267,6 +267,17 @@ def update_details(session: Session, registration: Registration, *, name: str, e
         return False
 
 
+def list_search_texts(session: Session, event_id: int, limit: int) -> list[tuple[int, str]]:
+    """Return (id, folded name and address) of registrations, newest first."""
+    statement = (
+        select(Registration.id, Registration.search_text)
+        .where(Registration.event_id == event_id)
+        .order_by(Registration.id.desc())
+        .limit(limit)
+    )
+    return [(id, text) for id, text in session.execute(statement)]
+
+
 def search(session: Session, event_id: int, text: str, limit: int) -> list[Registration]:
     """Return registrations whose name or address holds every word of the text, by name (accents, case ignored)."""
     conditions = [Registration.search_text.contains(word, autoescape=True) for word in fold(text).split()]

@@ -184,7 +184,7 @@ def present_found(registration: Registration) -> dict[str, Any]:
 def mask_email(email: str) -> str:
     """Return an address of which only the first letter and the domain are shown: a•••@example.org."""
     local, _, domain = email.rpartition("@")
-    return f"{local[:1]}•••@{domain}"
+    return f"{local[:1]}•••@{domain}" if email else ""
 
 
 def present_headcount(headcount: Headcount) -> dict[str, Any]:

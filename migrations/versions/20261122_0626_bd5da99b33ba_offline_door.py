@@ -57,7 +57,9 @@ def upgrade() -> None:
     op.add_column("door_counters", sa.Column("unticketed", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("door_counters", sa.Column("roster_revision", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("events", sa.Column("has_re_entry", sa.Boolean(), nullable=False, server_default=sa.true()))
-    op.add_column("registrations", sa.Column("note", sa.String(length=200), nullable=False, server_default=sa.text("''")))
+    op.add_column(
+        "registrations", sa.Column("note", sa.String(length=200), nullable=False, server_default=sa.text("''"))
+    )
     op.add_column("registrations", sa.Column("is_at_door", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("registrations", sa.Column("roster_revision", sa.Integer(), nullable=False, server_default="0"))
     op.create_index(

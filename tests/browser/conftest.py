@@ -24,7 +24,7 @@ from aiosmtpd.handlers import Message as MessageHandler
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 # Fixtures: pytest finds them here by their names.
-from tests.browser.door_fixtures import camera, film, phones, token  # noqa: F401
+from tests.browser.door_fixtures import camera, film, phones, scanner_token  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET_KEY = "a secret of the browser tests, long enough"

@@ -30,7 +30,7 @@ def camera(browser: Browser, film: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def token(live_server: "LiveServer") -> str:
+def scanner_token(live_server: "LiveServer") -> str:
     """Return the credential of a device that only asks and scans through the API."""
     return str(live_server.device()["token"])
 

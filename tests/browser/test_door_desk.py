@@ -10,11 +10,13 @@ from tests.browser.door_fixtures import Phones
 from tests.browser.fake_camera import film_codes, wait_js
 
 
-def test_undo_walk_in_and_clicks_survive_without_a_network(phones: Phones, live_server: LiveServer, token: str) -> None:
+def test_undo_walk_in_and_clicks_survive_without_a_network(
+    phones: Phones, live_server: LiveServer, scanner_token: str
+) -> None:
     ticket = live_server.ticket(name="Ulla Backagain")
     door = phones()
     door.prepare()
-    arrived, inside = live_server.headcount(token)
+    arrived, inside = live_server.headcount(scanner_token)
     door.go_offline()
     assert door.scan(ticket.code) == ("admitted", None)
     door.page.click("#verdict >> text=Undo")
@@ -38,7 +40,7 @@ def test_undo_walk_in_and_clicks_survive_without_a_network(phones: Phones, live_
     assert "5 to send" in door.status()
     door.go_online()
     door.wait_for_sync()
-    assert live_server.headcount(token) == (arrived + 1, inside + 3)
+    assert live_server.headcount(scanner_token) == (arrived + 1, inside + 3)
     assert door.inside() == inside + 3
 
 

@@ -18,11 +18,11 @@ MOST_BYTES = 600_000
 
 
 def test_browser_that_is_killed_goes_on_where_it_was(
-    browser: Browser, film: Path, live_server: LiveServer, token: str, tmp_path: Path
+    browser: Browser, film: Path, live_server: LiveServer, scanner_token: str, tmp_path: Path
 ) -> None:
     ticket = live_server.ticket(name="Kill Me Not")
     profile = tmp_path / "profile"
-    arrived, _ = live_server.headcount(token)
+    arrived, _ = live_server.headcount(scanner_token)
     context = open_profile(browser, film, profile)
     door = Door(pair(context, live_server.pair_url), film, live_server.base_url)
     door.prepare()
@@ -40,7 +40,7 @@ def test_browser_that_is_killed_goes_on_where_it_was(
     assert door.scan(ticket.code) == ("refused", "already_in")
     door.go_online()
     door.wait_for_sync()
-    assert live_server.headcount(token)[0] == arrived + 1
+    assert live_server.headcount(scanner_token)[0] == arrived + 1
     context.close()
 
 

@@ -23,11 +23,11 @@ TWO_HOURS_AHEAD = """{
 }"""
 
 
-def test_door_goes_on_while_the_server_is_stopped(phones: Phones, live_server: LiveServer, token: str) -> None:
+def test_door_goes_on_while_the_server_is_stopped(phones: Phones, live_server: LiveServer, scanner_token: str) -> None:
     people = [live_server.ticket(name=f"Offline {word}") for word in ("One", "Two", "Three")]
     door = phones()
     door.prepare()
-    arrived, inside = live_server.headcount(token)
+    arrived, inside = live_server.headcount(scanner_token)
 
     live_server.stop()
     film_codes(door.film, [people[0].code], hold_seconds=2.0)
@@ -51,7 +51,7 @@ def test_door_goes_on_while_the_server_is_stopped(phones: Phones, live_server: L
     live_server.start()
     wait_js(door.page, "document.documentElement.dataset.link === 'online'", 30)
     door.wait_for_sync()
-    assert live_server.headcount(token) == (arrived + 3, inside + 3)
+    assert live_server.headcount(scanner_token) == (arrived + 3, inside + 3)
 
     door.go_offline()
     door.load()
@@ -64,7 +64,7 @@ def test_door_goes_on_while_the_server_is_stopped(phones: Phones, live_server: L
     assert [each.name for each in people if each.name in cached or each.code in cached] == []
     door.go_online()
     door.wait_for_sync()
-    assert live_server.headcount(token) == (arrived + 3, inside + 3)
+    assert live_server.headcount(scanner_token) == (arrived + 3, inside + 3)
 
 
 def test_offline_reasons_are_those_of_the_server(phones: Phones, live_server: LiveServer) -> None:
@@ -116,7 +116,7 @@ def test_slow_server_is_waited_for_two_seconds_only(phones: Phones, live_server:
     assert door.kept()["databases"]["conflicts"] == []
 
 
-def test_phone_with_a_wrong_clock_is_corrected(phones: Phones, live_server: LiveServer, token: str) -> None:
+def test_phone_with_a_wrong_clock_is_corrected(phones: Phones, live_server: LiveServer, scanner_token: str) -> None:
     ticket = live_server.ticket(name="Tessa Time")
     door = phones(script=TWO_HOURS_AHEAD)
     door.prepare()
@@ -129,7 +129,7 @@ def test_phone_with_a_wrong_clock_is_corrected(phones: Phones, live_server: Live
     assert door.scan(ticket.code) == ("admitted", None)
     door.go_online()
     door.wait_for_sync()
-    first = post_scan(live_server, token, ticket.code)["first"]
+    first = post_scan(live_server, scanner_token, ticket.code)["first"]
     assert abs(datetime.fromisoformat(first["scanned_at"]) - datetime.now(UTC)) < timedelta(minutes=2)
 
 
@@ -153,11 +153,11 @@ def test_poison_is_put_aside_and_shown(phones: Phones, live_server: LiveServer) 
 
 
 def test_two_phones_offline_with_one_ticket_both_learn_of_it(
-    phones: Phones, live_server: LiveServer, token: str
+    phones: Phones, live_server: LiveServer, scanner_token: str
 ) -> None:
     ticket = live_server.ticket(name="Dora Double")
     doors = [phones(live_server.device(gate)) for gate in ("East", "West")]
-    arrived, _ = live_server.headcount(token)
+    arrived, _ = live_server.headcount(scanner_token)
     for door in doors:
         door.prepare()
         door.go_offline()
@@ -167,7 +167,7 @@ def test_two_phones_offline_with_one_ticket_both_learn_of_it(
         door.go_online()
         door.wait_for_sync()
     doors[0].wait_for_sync()
-    assert live_server.headcount(token)[0] == arrived + 1
+    assert live_server.headcount(scanner_token)[0] == arrived + 1
     for door in doors:
         door.page.keyboard.press("Escape")
         door.page.click("#open-desk")
@@ -176,24 +176,24 @@ def test_two_phones_offline_with_one_ticket_both_learn_of_it(
         assert [word for word in ("Dora Double", "East", "West", "Counted once") if word not in words] == []
 
 
-def test_late_answer_that_disagrees_is_a_conflict(phones: Phones, live_server: LiveServer, token: str) -> None:
+def test_late_answer_that_disagrees_is_a_conflict(phones: Phones, live_server: LiveServer, scanner_token: str) -> None:
     ticket = live_server.ticket(name="Lara Late")
     door = phones()
     door.prepare()
-    arrived, _ = live_server.headcount(token)
+    arrived, _ = live_server.headcount(scanner_token)
     hung = []
     door.page.route("**/api/v1/scans", lambda route: hung.append(route))
     door.page.route("**/api/v1/scans/batch", lambda route: route.abort())
     door.page.route("**/api/v1/door/roster*", lambda route: route.abort())
     assert door.scan(ticket.code) == ("admitted", None)
-    assert post_scan(live_server, token, ticket.code)["outcome"] == "admitted"
+    assert post_scan(live_server, scanner_token, ticket.code)["outcome"] == "admitted"
     hung[0].continue_()
     wait_js(door.page, "document.getElementById('hint').textContent.startsWith('Conflict: Lara Late')")
     assert len(door.kept()["databases"]["scans"]) == 1
     door.page.unroute_all()
     door.wait_for_sync()
     assert [each["reason"] for each in door.kept()["databases"]["conflicts"]] == ["already_in"]
-    assert live_server.headcount(token)[0] == arrived + 1
+    assert live_server.headcount(scanner_token)[0] == arrived + 1
 
 
 def post_scan(live_server: LiveServer, token: str, code: str) -> dict[str, Any]:

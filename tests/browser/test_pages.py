@@ -8,8 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.conftest import ORGANISER, PASSWORD, SLUG, LiveServer
 
-WIDTHS = (390, 1280)
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((390, "light"), (390, "dark"), (1280, "light"))
 LARGEST_EVENT_PAGE = 50_000
 
 
@@ -72,8 +71,7 @@ def sign_in(context: BrowserContext, live_server: LiveServer) -> None:
     page.close()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_pages_are_accessible_and_ask_nobody_else(
     live_server: LiveServer, browser: Browser, width: int, scheme: Literal["light", "dark"]
 ) -> None:

@@ -178,6 +178,25 @@ def test_one_queue_sent_by_many_hands_at_once_counts_once(
     assert recount() == []
 
 
+def test_one_walk_in_sent_by_many_hands_at_once_is_one_person(
+    app: Flask, world: World, phones: list[Phone], recount: Callable[[], list[str]]
+) -> None:
+    body = {"name": "Wanda Walker", "email": "wanda@example.org", "scan_id": str(uuid.uuid4())}
+
+    def send() -> tuple[int, str]:
+        headers = bearer(phones[0].device.token)
+        answer = app.test_client().post("/api/v1/door/walk-ins", json=body, headers=headers)
+        assert answer.json is not None
+        return answer.status_code, answer.json["registration"]["id"]
+
+    answers = all_at_once([send] * PHONES)
+
+    assert answers == [(201, answers[0][1])] * PHONES
+    headcount = world.headcount(phones[0].device)
+    assert (headcount["confirmed"], headcount["inside"]) == (1, 1)
+    assert recount() == []
+
+
 def test_without_the_fresh_read_under_the_lock_one_ticket_counts_twice(
     app: Flask,
     world: World,

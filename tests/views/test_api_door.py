@@ -133,6 +133,21 @@ def test_search_ignores_accents_and_case(world: World, client: FlaskClient, devi
     assert found == wanted.get(text, ["Hélène Lefèvre"])
 
 
+@pytest.mark.parametrize("text", ["lovelase", "ada lovelce", "Lovlace"])
+def test_search_forgives_a_typing_mistake(world: World, client: FlaskClient, device: MadeDevice, text: str) -> None:
+    world.register(name="Ada Lovelace")
+    world.register(name="Grace Hopper")
+
+    assert [item["name"] for item in search(client, device, text)] == ["Ada Lovelace"]
+
+
+@pytest.mark.parametrize("text", ["zzzz", "xyz", "q"])
+def test_search_does_not_guess_wildly(world: World, client: FlaskClient, device: MadeDevice, text: str) -> None:
+    world.register(name="Ada Lovelace")
+
+    assert search(client, device, text) == []
+
+
 def test_search_masks_the_address_and_finds_short_codes(world: World, client: FlaskClient, device: MadeDevice) -> None:
     ticket = world.register(email="ada.lovelace@example.org")
 
