@@ -1,7 +1,7 @@
 """Scans that a phone judged while it was offline: recorded as they happened (rules 4.4, 4.5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -82,8 +82,10 @@ def record_all(
 
 
 def _read(session: Session, event: Event, device: Device, offline: OfflineScan, now: datetime) -> Reading:
+    # Who may pass the limits is known here as well; what happened stays recorded, without the claim.
+    request = offline.request if device.is_supervisor else replace(offline.request, override=None)
     found = identify(session, event, offline.request.code, offline.request.registration_id)
-    return Reading(event, device, offline.request, found, now)
+    return Reading(event, device, request, found, now)
 
 
 def _lock_parties(session: Session, readings: Sequence[Reading]) -> None:

@@ -111,4 +111,5 @@ def reissue(registration_id: str) -> Response:
             raise NotFound
         tickets.reissue(session, event, registration, Actor(ActorKind.DEVICE, device.id), utc_now())
         ticket = _present_ticket(registration)
-    return jsonify({"registration_id": ticket.pop("id"), **ticket})
+    # Not the page: it shows the address, which is the organiser's alone to see.
+    return jsonify({"registration_id": ticket["id"], "short_code": ticket["short_code"]})
