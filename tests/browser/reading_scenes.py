@@ -22,6 +22,8 @@ Corners = list[tuple[float, float]]
 WIDTH, HEIGHT = 1280, 720
 # Drawn twice as large and halved, so that the edges of modules are as soft as a lens leaves them.
 OVERSAMPLING = 2
+# The square in the frame's middle in which every code has room, whichever way it is turned.
+STAGE = 560
 GLARE_AT = (700, 320)
 GLARE_RADIUS = 90
 
@@ -115,24 +117,26 @@ def _code_of(scene: Scene) -> Image.Image:
 def _lay_out(scene: Scene) -> Image.Image:
     """Return the frame with the code in its middle, turned and tilted."""
     side = scene.side * OVERSAMPLING
-    size = (WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING)
+    size = (STAGE * OVERSAMPLING, STAGE * OVERSAMPLING)
     code = _code_of(scene).resize((side, side), Image.Resampling.BOX)
     to_code = _perspective(_corners(scene), [(0, 0), (side, 0), (side, side), (0, side)])
     code, mask = (
         picture.transform(size, Image.Transform.PERSPECTIVE, to_code, Image.Resampling.BICUBIC)
         for picture in (code, Image.new("L", code.size, 255))
     )
-    frame = Image.new("RGB", size, BACKGROUND)
-    frame.paste(code, mask=mask)
-    return frame.reduce(OVERSAMPLING)
+    stage = Image.new("RGB", size, BACKGROUND)
+    stage.paste(code, mask=mask)
+    frame = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUND)
+    frame.paste(stage.reduce(OVERSAMPLING), ((WIDTH - STAGE) // 2, (HEIGHT - STAGE) // 2))
+    return frame
 
 
 def _corners(scene: Scene) -> Corners:
-    """Return where the code's corners come to lie in the oversampled frame, clockwise from its own top left."""
+    """Return where the code's corners come to lie on the oversampled stage, clockwise from its own top left."""
     half = scene.side * OVERSAMPLING / 2
     far = half * (1 - scene.perspective)
     turn = np.exp(1j * np.radians(scene.angle))
-    middle = complex(WIDTH, HEIGHT) * OVERSAMPLING / 2
+    middle = complex(STAGE, STAGE) * OVERSAMPLING / 2
     flat = (complex(-far, -far), complex(far, -far), complex(half, half), complex(-half, half))
     return [(float(at.real), float(at.imag)) for at in (middle + turn * corner for corner in flat)]
 
@@ -156,7 +160,9 @@ def _show_on_screen(frame: Image.Image, pitch: float) -> Image.Image:
 
 
 def _expose(frame: Image.Image, scene: Scene) -> Image.Image:
-    """Return what the sensor makes of the light."""
+    """Return what the sensor makes of the light, which in an even room is the frame as it is."""
+    if (scene.brightness, scene.contrast, scene.glare, scene.noise) == (1, 1, 0, 0):
+        return frame
     light: Light = np.asarray(frame, dtype=np.float32) * np.float32(scene.brightness / 255)
     if scene.contrast != 1:
         light = 0.5 + (light - 0.5) * np.float32(scene.contrast)

@@ -8,16 +8,14 @@ from statistics import median
 import pytest
 from playwright.sync_api import Browser, Page
 
+from meetup.views.door_files import door_url
 from tests.browser.conftest import LiveServer
-from tests.browser.door_phone import pair
 from tests.browser.reading_scenes import SCENES, TICKET, Scene, draw_png
 
 # What this decoder can do with these pictures: outside the browser the same engine reads and misses the same ones.
 READABLE_AT_LEAST = 24
-# The address is found as scanner.js finds it, beside the running version's own scripts.
-START = """() => new Promise((resolve, reject) => {
-  const app = document.querySelector("script[type=module]").src;
-  window.reader = new Worker(new URL("./scanner_worker.js", app));
+START = """(address) => new Promise((resolve, reject) => {
+  window.reader = new Worker(address);
   window.reader.onmessage = ({ data: { kind } }) => (kind === "ready" ? resolve() : reject(new Error(kind)));
   window.reader.onerror = () => reject(new Error("the worker could not be loaded"));
   setTimeout(() => reject(new Error("the worker was never ready")), 10_000);
@@ -49,16 +47,18 @@ class Reading:
 
 
 @pytest.fixture(scope="module")
-def door_page(browser: Browser, live_server: LiveServer) -> Iterator[Page]:
-    context = browser.new_context(locale="en-GB")
-    yield pair(context, live_server.pair_url)
-    context.close()
+def reading_page(browser: Browser, live_server: LiveServer) -> Iterator[Page]:
+    """Yield a page of the door, with the door's policy, and on it the worker that a paired phone is given."""
+    page = browser.new_page()
+    page.goto(f"{live_server.base_url}/door")
+    page.evaluate(START, door_url("door/scanner_worker.js"))
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")
-def readings(door_page: Page) -> list[Reading]:
-    door_page.evaluate(START)
-    return [read(door_page, scene) for scene in SCENES]
+def readings(reading_page: Page) -> list[Reading]:
+    return [read(reading_page, scene) for scene in SCENES]
 
 
 def read(page: Page, scene: Scene) -> Reading:
