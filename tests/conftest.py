@@ -60,6 +60,7 @@ class PostgresDatabases:
         self._server = make_url(server_url).set(drivername="postgresql+psycopg")
         self._engine = create_engine(self._server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
         self._number = 0
+        self._run('DROP DATABASE IF EXISTS "template_turnout" WITH (FORCE)')
         self._run('CREATE DATABASE "template_turnout"')
         migrate(settings(folder, DATABASE_URL=self._url("template_turnout")))
 
@@ -67,6 +68,7 @@ class PostgresDatabases:
         """Make a database and return the settings that name it."""
         instance.mkdir()
         self._number += 1
+        self._run(f'DROP DATABASE IF EXISTS "{self._name}" WITH (FORCE)')
         self._run(f'CREATE DATABASE "{self._name}" TEMPLATE "template_turnout" STRATEGY FILE_COPY')
         return {"DATABASE_URL": self._url(self._name)}
 
