@@ -18,7 +18,7 @@ CATALOGUES := $(wildcard meetup/translations/*/LC_MESSAGES/messages.po)
 FILES := $(DONE)/runtime $(BROWSER_FILES) $(CATALOGUES:.po=.mo)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint format translations pictures browser
+.PHONY: help setup run test bench lint format translations pictures browser
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -30,7 +30,11 @@ run: $(FILES) ## the site with its demo event, until Ctrl-C (PORT, HOST, BASE_UR
 	@$(BIN)/python scripts/run.py
 
 test: setup $(DONE)/dev ## every check and test
-	@$(BIN)/python scripts/run_tests.py
+	@$(BIN)/python -m scripts.run_tests
+
+bench: setup $(DONE)/dev ## ratios to a bare Flask endpoint, in one run (ONLY=register,scan DATABASE=sqlite SECONDS=2 REPETITIONS=1)
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(DATABASE),--database $(DATABASE)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(REPETITIONS),--repetitions $(REPETITIONS))
 
 lint: $(DONE)/dev ## what can be said without running anything
 	@$(BIN)/ruff check
