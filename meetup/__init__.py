@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from flask import Flask, Response, request
 from flask_migrate import Migrate
-from sqlalchemy.engine import make_url
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from meetup import cli
@@ -14,10 +13,15 @@ from meetup.config import ROOT, Config, load_config
 from meetup.i18n import LOCALE_COOKIE, LOCALE_PARAMETER, LOCALES, babel, select_locale
 from meetup.key_vault import KeyVault
 from meetup.site import Site
-from meetup.storage.db import configure_engine, db
+from meetup.storage.db import db, let_go_of_lost_connection
+from meetup.storage.engine import configure_engine, engine_options
 from meetup.views import BLUEPRINTS, page_globals
+from meetup.views.admission import configure_admission
 from meetup.views.error_pages import configure_error_pages
+from meetup.views.form_limits import configure_form_limits
+from meetup.views.lean_flask import LeanFlask
 from meetup.views.limits import configure_limiter
+from meetup.views.metrics import configure as configure_metrics
 from meetup.views.security_headers import refuse_nul, trusted_hosts, with_security_headers
 
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -29,11 +33,12 @@ migrate = Migrate()
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     """Return the application for the given settings, by default those of the environment."""
     config = load_config(os.environ if environ is None else environ)
-    app = Flask(__name__, template_folder=str(ROOT / "templates"), instance_path=str(config.instance_path))
+    app = LeanFlask(__name__, template_folder=str(ROOT / "templates"), instance_path=str(config.instance_path))
     _configure_app(app, config)
     _configure_database(app, config)
     _configure_locales(app, config)
     configure_limiter(app, config)
+    configure_form_limits(app)
     configure_error_pages(app)
     page_globals.configure(app)
     app.before_request(refuse_nul)
@@ -41,6 +46,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         app.register_blueprint(blueprint)
     cli.configure(app)
     app.after_request(with_security_headers)
+    configure_metrics(app)
+    configure_admission(app, config)
     return app
 
 
@@ -66,14 +73,10 @@ def _configure_app(app: Flask, config: Config) -> None:
 
 def _configure_database(app: Flask, config: Config) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = config["DATABASE_URL"]
-    # Under gevent a request holds a connection while it waits; a short wait for one turns into 503, not a hang.
-    options: dict[str, object] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5, "pool_pre_ping": True}
-    # A failed statement is logged without the names and addresses that it carried.
-    options["hide_parameters"] = True
-    if make_url(config["DATABASE_URL"]).get_backend_name() == "sqlite":
-        options |= {"pool_pre_ping": False}
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(config["DATABASE_URL"])
     db.init_app(app)
+    # Before the session is closed: what is registered last is done first.
+    app.teardown_appcontext(let_go_of_lost_connection)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=False)
     with app.app_context():
         configure_engine(db.engine)

@@ -11,17 +11,18 @@ import flask_migrate
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
 from flask.cli import with_appcontext
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from meetup import demo, doctor, worker
 from meetup.clock import utc_now
 from meetup.config import SETTINGS, BadSetting
-from meetup.domain import accounts, audit, events, gates
+from meetup.domain import accounts, audit, events, gates, search_indexing
 from meetup.domain.events import EventDetails, NewEvent
 from meetup.errors import Invalid, Refusal
 from meetup.moments import BadMoment, parse_any
 from meetup.site import current_site
 from meetup.storage.accounts import Account, find_account
-from meetup.storage.db import db, transaction
+from meetup.storage.db import db, is_storage_trouble, transaction
 from meetup.storage.events import get_event
 from meetup.text_input import BadAddress, EmailAddress, clean_line, parse_email
 
@@ -35,6 +36,7 @@ def configure(app: Flask) -> None:
         create_api_token,
         run_demo,
         run_worker,
+        index_names,
         settings,
         run_doctor,
     ):
@@ -62,7 +64,13 @@ def refuse(error: Refusal) -> click.ClickException:
 @with_appcontext
 def upgrade() -> None:
     """Bring the database to the newest schema."""
-    flask_migrate.upgrade()
+    try:
+        flask_migrate.upgrade()
+    except (OperationalError, InterfaceError) as error:
+        if not is_storage_trouble(error):
+            raise
+        words = "the database is in use by others all the time, full or away. Nothing was changed: run this again later"
+        raise click.ClickException(words) from error
     with db.engine.connect() as connection:
         revision = MigrationContext.configure(connection).get_current_revision()
     say({"revision": revision})
@@ -200,6 +208,23 @@ def run_worker(once: bool) -> None:
         say(worker.run(once=once))
     except BadSetting as error:
         raise click.ClickException(str(error)) from error
+
+
+@click.command("search-index")
+@click.option("--rebuild", is_flag=True, help="Throw the index away first.")
+@with_appcontext
+def index_names(rebuild: bool) -> None:
+    """Bring the search index of every event up to now; the worker otherwise keeps it near."""
+    if rebuild:
+        with transaction() as session:
+            search_indexing.rebuild(session)
+    indexed = 0
+    for event_id in search_indexing.list_events(db.session()):
+        while step := search_indexing.read_step(db.session(), event_id):
+            with transaction() as session:
+                search_indexing.write_step(session, step)
+            indexed += len(step.entries)
+    say({"indexed": indexed})
 
 
 @click.command("settings")

@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from limits import parse_many
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET = 32
@@ -46,6 +48,7 @@ SETTINGS = (
     Setting("PORT", "8000", "port", "where the web server listens"),
     Setting("SECRET_KEY", "", "text", "encrypts ticket keys; made and kept in INSTANCE_PATH when empty", True),
     Setting("WEB_CONCURRENCY", "0", "processes", "web workers; 0: one for each core"),
+    Setting("WORK_IN_FLIGHT", "512", "requests", "at once in one process; half of it registrations; 0: no bound"),
     Setting("TRUSTED_PROXIES", "0", "hops", "how many proxies stand before the site and set X-Forwarded-For"),
     Setting("DEFAULT_LOCALE", "en", "en or fr", "the language for those who ask for neither"),
     Setting("METRICS_TOKEN", "", "text", "bearer token for /metrics from elsewhere than this machine", True),
@@ -56,6 +59,9 @@ SETTINGS = (
     Setting("LIMIT_SCANS_PER_DEVICE", "20 per second", "rate", "scans by one device"),
     Setting("LIMIT_MISSES_PER_IP", "30 per minute", "rate", "unknown keys tried from one address"),
 )
+
+
+NUMBERS = ("MAIL_RETRY_SECONDS", "MAIL_LEASE_SECONDS", "WEB_CONCURRENCY", "WORK_IN_FLIGHT", "TRUSTED_PROXIES", "PORT")
 
 
 class BadSetting(Exception):
@@ -101,8 +107,9 @@ def load_config(environ: Mapping[str, str]) -> Config:
     values["DATABASE_URL"] = with_driver(values["DATABASE_URL"])
     if not _is_web_address(values["BASE_URL"]):
         raise BadSetting(f"BASE_URL must look like https://tickets.example.org, not {values['BASE_URL']!r}")
+    _check_servers(values)
     config = Config(values, instance_path, _secret_key(values, instance_path))
-    for name in ("MAIL_RETRY_SECONDS", "MAIL_LEASE_SECONDS", "WEB_CONCURRENCY", "TRUSTED_PROXIES", "PORT"):
+    for name in NUMBERS:
         config.number(name)
     _check_rates(config)
     if config["DEFAULT_LOCALE"] not in ("en", "fr"):
@@ -117,6 +124,23 @@ def _is_web_address(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _check_servers(values: Mapping[str, str]) -> None:
+    """Refuse addresses that no database or Redis can have; they are not shown, for they may hold a password."""
+    try:
+        database = make_url(values["DATABASE_URL"]).get_backend_name()
+    except (ArgumentError, ValueError):
+        database = ""
+    if database not in ("sqlite", "postgresql"):
+        raise BadSetting("DATABASE_URL must look like sqlite:////folder/file or postgresql://account@host/name")
+    try:
+        parts = urlsplit(values["REDIS_URL"])
+        is_redis = parts.scheme.startswith("redis") and parts.port != 0
+    except ValueError:
+        is_redis = False
+    if values["REDIS_URL"] and not is_redis:
+        raise BadSetting("REDIS_URL must look like redis://host:6379/0")
 
 
 def _check_rates(config: Config) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from meetup.clock import utc_now
 from meetup.demo_names import make_people
 from meetup.domain import accounts, audit, check_in, events, gates, registration
-from meetup.domain.check_in import ScanRequest
+from meetup.domain.door_desk import ScanRequest
 from meetup.domain.events import EventDetails, NewEvent
 from meetup.domain.outbox import HELD_DEMO
 from meetup.domain.registration import Answer, SeatRequest
@@ -20,6 +20,7 @@ from meetup.site import current_site
 from meetup.storage.db import db, transaction
 from meetup.storage.devices import list_devices
 from meetup.storage.events import Event, get_event
+from meetup.storage.registrations import get_registration
 from meetup.storage.scans import Device, Direction
 from meetup.text_input import parse_email
 
@@ -105,7 +106,7 @@ def _register_people(chance: random.Random, now: datetime) -> list[str]:
                 )
                 registered = registration.register(session, event, seat_request, at)
                 if registered.answer is Answer.CONFIRMED:
-                    public_ids.append(registered.registration.public_id)
+                    public_ids.append(get_registration(session, registered.id).public_id)
     return public_ids
 
 

@@ -70,8 +70,47 @@ class TooMany(Refusal):
         self.retry_after_seconds = retry_after_seconds
 
 
+class ProofNeeded(TooMany):
+    """More registrations come from one address than its ceiling allows; `challenge` is the work that lets one pass.
+
+    `may_confirm_by_mail` says whether a mail to the attendee does as well.
+    """
+
+    code = "proof_needed"
+
+    def __init__(
+        self, retry_after_seconds: int, challenge: Mapping[str, str | int], *, may_confirm_by_mail: bool
+    ) -> None:
+        super().__init__(retry_after_seconds)
+        self.parameters = {
+            **self.parameters,
+            "challenge": dict(challenge),
+            "may_confirm_by_mail": may_confirm_by_mail,
+        }
+
+
 class Busy(Refusal):
     """The database is locked, full or away: nothing was written, and it may be tried again."""
 
     code = "busy"
     retry_after_seconds = 2
+
+
+class Waiting(Busy):
+    """The caller stands in the waiting room's line; nothing was written, and its turn comes."""
+
+    code = "waiting"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Overloaded(Busy):
+    """More comes in than can be worked off; the caller may come back after `retry_after_seconds`."""
+
+    code = "overloaded"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(retry_after_seconds=retry_after_seconds)
+        self.retry_after_seconds = retry_after_seconds

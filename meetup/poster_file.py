@@ -8,7 +8,8 @@ from pathlib import Path
 from fpdf import FPDF
 
 from meetup.pdf_page import SOFT_INK, Block, new_page, write
-from meetup.ticket_files import Matrix, qr_png
+from meetup.qr_tables import Matrix
+from meetup.ticket_files import qr_png
 
 # Millimetres on A4. The code is read from three steps away, and stands at a fixed place however long the title is.
 TITLE_TOP, CALL_TOP, STEPS_TOP = 22, 50, 86

@@ -9,6 +9,9 @@ from flask import current_app
 from meetup.config import Config
 from meetup.key_vault import KeyVault
 
+# A file in INSTANCE_PATH: last written when a proxy named its client and nobody believed it.
+UNHEEDED_PROXY = "proxy-seen"
+
 
 @dataclass(frozen=True)
 class Site:

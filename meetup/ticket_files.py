@@ -2,34 +2,37 @@
 
 import html
 import io
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from fpdf import FPDF
-from icalendar import Calendar, Event
-from PIL import Image
+from icalendar import Calendar, Event, vDatetime, vInt, vText, vUri
+from icalendar.parser import Contentline
 from qrcode import QRCode
 from qrcode.constants import ERROR_CORRECT_M
 from qrcode.exceptions import DataOverflowError
 from qrcode.util import QRData
 
 from meetup.pdf_page import HAIRLINE, LINE_WIDTH, MARGIN, SOFT_INK, Block, new_page, printable, write
+from meetup.qr_tables import MASK_PATTERN, Matrix, draw_symbol
 
-Matrix = tuple[tuple[bool, ...], ...]
-
-# QR's numbers for its alphanumeric and byte modes.
-ALPHANUMERIC_MODE: Literal[2] = 2
+# QR's number for its byte mode.
 BYTE_MODE: Literal[4] = 4
-
-# Version 6 is the smallest that holds the 138 characters of an M1 code at level M (154; version 5 ends at 122).
-# With version and mask fixed a symbol takes a quarter of the time: nothing is tried and scored. Any mask reads
-# well here, because signed bytes are as good as random.
-TICKET_VERSION = 6
-MASK_PATTERN = 2
 QUIET_ZONE = 4
+
+# One byte of a picture is eight pixels, white where a bit is set.
+WHITE = b"\xff"
+PIXELS = bytes.maketrans(b"\0\1", b"\xff\0")
+# How a line of a PNG is written: as it is, or as what differs from the line above it.
+PLAIN_LINE, LIKE_ABOVE = b"\0", b"\2"
+# A little larger than at the highest level, in a fifteenth of the time.
+PNG_LEVEL = 4
 
 # Millimetres on A4. The picture's 84 hold a symbol of 70 and its quiet zone; it stands at a fixed place, so that
 # no length of title or name pushes it off the one page.
@@ -37,11 +40,11 @@ PICTURE_TOP, PICTURE_SIDE = 156, 84
 
 
 def qr_matrix(code: str) -> Matrix:
-    """Return the modules of an M1 code, row by row, True for black: 41 x 41, without the quiet zone.
+    """Return the modules of an M1 code, a row of bytes each, 1 for black: 41 x 41, without the quiet zone.
 
     Raises ValueError for a text that is not in QR's alphanumeric set or is longer than 154 characters.
     """
-    return _modules(QRData(code, mode=ALPHANUMERIC_MODE), TICKET_VERSION)
+    return draw_symbol(code)
 
 
 def qr_matrix_for_url(url: str) -> Matrix:
@@ -49,28 +52,39 @@ def qr_matrix_for_url(url: str) -> Matrix:
 
     Raises ValueError for more than level M can hold (2,331 bytes).
     """
-    return _modules(QRData(url.encode(), mode=BYTE_MODE), None)
-
-
-def _modules(content: QRData, version: int | None) -> Matrix:
-    symbol: QRCode[Any] = QRCode(version, ERROR_CORRECT_M, border=0, mask_pattern=MASK_PATTERN)
-    symbol.add_data(content, optimize=0)
+    symbol: QRCode[Any] = QRCode(None, ERROR_CORRECT_M, border=0, mask_pattern=MASK_PATTERN)
+    symbol.add_data(QRData(url.encode(), mode=BYTE_MODE), optimize=0)
     try:
-        symbol.make(fit=version is None)
+        symbol.make(fit=True)
     except (DataOverflowError, ValueError) as error:
         raise ValueError("the text is too long for its QR code") from error
-    return tuple(tuple(bool(module) for module in row) for row in symbol.modules)
+    return tuple(bytes(bool(module) for module in row) for row in symbol.modules)
 
 
 def qr_png(matrix: Matrix, scale: int = 8) -> bytes:
-    """Return a black-and-white PNG, `scale` pixels a module, with the white quiet zone inside (rules 3.2)."""
-    size = len(matrix)
-    symbol = Image.frombytes("L", (size, size), bytes(0 if module else 255 for row in matrix for module in row))
-    picture = Image.new("1", (size + 2 * QUIET_ZONE,) * 2, 1)
-    picture.paste(symbol.convert("1", dither=Image.Dither.NONE), (QUIET_ZONE, QUIET_ZONE))
-    file = io.BytesIO()
-    picture.resize((picture.width * scale,) * 2, Image.Resampling.NEAREST).save(file, "PNG", optimize=True)
-    return file.getvalue()
+    """Return a black-and-white PNG with the white quiet zone inside (rules 3.2).
+
+    `scale`, the pixels a module, is a multiple of 8, so that a module fills whole bytes.
+    """
+    module_bytes = scale // 8
+    blank = bytes(len(matrix))
+    margin = WHITE * QUIET_ZONE * module_bytes
+    width = (len(matrix) + 2 * QUIET_ZONE) * module_bytes
+    repeated = (LIKE_ABOVE + bytes(width)) * (scale - 1)
+    lines = []
+    for row in (*[blank] * QUIET_ZONE, *matrix, *[blank] * QUIET_ZONE):
+        pixels = row.translate(PIXELS)
+        if module_bytes > 1:
+            pixels = b"".join(pixels[at : at + 1] * module_bytes for at in range(len(pixels)))
+        lines.append(PLAIN_LINE + margin + pixels + margin + repeated)
+    side = width * 8
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(lines), PNG_LEVEL)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, content) for name, content in chunks)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def qr_svg(matrix: Matrix, label: str) -> str:
@@ -101,6 +115,10 @@ def _black_runs(matrix: Matrix) -> Iterator[tuple[int, int, int]]:
                 start = None
 
 
+EVENT_BEGIN = b"BEGIN:VEVENT\r\n"
+LONGEST_CALENDAR_LINE = 75
+
+
 @dataclass(frozen=True)
 class CalendarEntry:
     """One event as calendars know it. Times are aware; `uid` stays, `sequence` grows with each change."""
@@ -124,26 +142,49 @@ def calendar_file(entry: CalendarEntry) -> bytes:
 
     PUBLISH and not REQUEST: the latter makes calendars ask for an answer that nobody reads.
     """
+    before, after = _calendar_of_event(
+        entry.title, entry.starts_at, entry.ends_at, entry.timezone, entry.venue, entry.address
+    )
+    description = "\n".join(printable(line) for line in entry.description.splitlines())
+    own = (
+        ("UID", vText(entry.uid)),
+        ("DTSTAMP", vDatetime(entry.made_at.astimezone(UTC))),
+        ("SEQUENCE", vInt(entry.sequence)),
+        ("STATUS", vText("CANCELLED" if entry.is_cancelled else "CONFIRMED")),
+        ("DESCRIPTION", vText(description)),
+        ("URL", vUri(entry.url)),
+    )
+    return before + b"".join(_content_line(name, value.to_ical()) for name, value in own) + after
+
+
+def _content_line(name: str, value: bytes) -> bytes:
+    line = name.encode() + b":" + value
+    # The library folds letter by letter, which takes longer than all the rest of a short line.
+    if len(line) > LONGEST_CALENDAR_LINE:
+        line = Contentline(line).to_ical()  # type: ignore[no-untyped-call]
+    return line + b"\r\n"
+
+
+@lru_cache(maxsize=64)
+def _calendar_of_event(
+    title: str, starts_at: datetime, ends_at: datetime | None, timezone: str, venue: str, address: str
+) -> tuple[bytes, bytes]:
+    """Return what all calendar files of an event have in common, before and after what is each one's own."""
     event = Event()
-    event.add("uid", entry.uid)
-    event.add("dtstamp", entry.made_at.astimezone(UTC))
-    event.add("dtstart", entry.starts_at.astimezone(UTC))
-    if entry.ends_at is not None:
-        event.add("dtend", entry.ends_at.astimezone(UTC))
-    event.add("sequence", entry.sequence)
-    event.add("status", "CANCELLED" if entry.is_cancelled else "CONFIRMED")
-    event.add("summary", printable(entry.title))
-    places = [printable(place) for place in (entry.venue, entry.address)]
+    event.add("dtstart", starts_at.astimezone(UTC))
+    if ends_at is not None:
+        event.add("dtend", ends_at.astimezone(UTC))
+    event.add("summary", printable(title))
+    places = [printable(place) for place in (venue, address)]
     event.add("location", ", ".join(place for place in places if place))
-    event.add("description", "\n".join(printable(line) for line in entry.description.splitlines()))
-    event.add("url", entry.url)
     calendar = Calendar()
     calendar.add("prodid", "-//Turnout//Turnout//EN")
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
-    calendar.add("x-wr-timezone", entry.timezone)
+    calendar.add("x-wr-timezone", timezone)
     calendar.add_component(event)
-    return bytes(calendar.to_ical())
+    before, begin, after = calendar.to_ical().partition(EVENT_BEGIN)
+    return before + begin, after
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import random
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,21 +17,23 @@ from sqlalchemy.orm import Session
 from meetup.clock import utc_now
 from meetup.config import BadSetting, Config
 from meetup.domain import outbox as rules
-from meetup.domain import waitlist
+from meetup.domain import search_indexing, waitlist
 from meetup.domain.outbox import RetryPlan
 from meetup.errors import Busy
 from meetup.key_vault import WrongSecret
+from meetup.mail_failures import MailFailure, OwnFault, PermanentFailure, TemporaryFailure
 from meetup.mail_message import ascii_address, split_sender
-from meetup.mailer import MailFailure, OwnFault, PermanentFailure, TemporaryFailure, Transport, open_transport
+from meetup.mailer import Transport, open_transport
 from meetup.message_rendering import render_message
 from meetup.site import current_site
 from meetup.storage import counters, events, outbox
 from meetup.storage.db import db, storage_errors, transaction
-from meetup.storage.outbox import OutboxMessage
+from meetup.storage.outbox import LeasedMessage
 
 log = logging.getLogger(__name__)
 
-CLAIM = 20
+CLAIM = 50
+FRESH_SECONDS = 1.0
 IDLE_SECONDS = 1.0
 OWN_FAULT_PAUSE_SECONDS = 60
 SEEN_NOTE = "worker_seen"
@@ -47,8 +50,12 @@ class Worker:
         self._lease = timedelta(seconds=max(1, config.number("MAIL_LEASE_SECONDS")))
         self._first_wait_seconds = max(1, config.number("MAIL_RETRY_SECONDS"))
         self._stop = threading.Event()
+        self._indexer = search_indexing.Indexer()
         self._seen_at = utc_now() - SEEN_EVERY
         self._paused_until = utc_now()
+        self._token: str | None = None
+        self._is_lease_lost = False
+        self._is_note_clear = False
         self.counts = {"sent": 0, "failed": 0, "retried": 0, "seated": 0}
 
     def stop(self, *_signal: object) -> None:
@@ -76,7 +83,8 @@ class Worker:
         self._say_seen()
         seated = self._seat_waiting()
         self.counts["seated"] += seated
-        return self._deliver() or seated > 0
+        has_indexed = self._index()
+        return self._deliver() or seated > 0 or has_indexed
 
     def _say_seen(self) -> None:
         now = utc_now()
@@ -95,23 +103,67 @@ class Worker:
         db.session.rollback()
         return seated
 
+    def _index(self) -> bool:
+        """Take the search index a step on in each event where much has changed; tell whether there was one."""
+        behind = self._indexer.list_behind(db.session())
+        for event_id in behind:
+            step = search_indexing.read_step(db.session(), event_id)
+            if step is not None:
+                with transaction() as session:
+                    search_indexing.write_step(session, step)
+        db.session.rollback()
+        return bool(behind)
+
     def _deliver(self) -> bool:
         """Lease what is due and send it; tell whether anything was taken off the outbox."""
-        token = secrets.token_hex(16)
+        self._end_lease()
         now = utc_now()
         if now < self._paused_until:
             return False
+        self._token = token = secrets.token_hex(16)
+        self._is_note_clear = False
         with transaction() as session:
             claimed = outbox.claim_due(session, lease_token=token, lease_until=now + self._lease, now=now, limit=CLAIM)
-            ids = [message.id for message in claimed]
-        if not ids:
+            is_idle = not claimed
+        if is_idle:
+            self._token = None
             return False
         with self._lease_kept(token):
-            for id in ids:
-                if self._stop.is_set() or not self._deliver_one(id, token):
-                    self._give_back(token)
-                    return not self._stop.is_set() and id != ids[0]
-        return True
+            has_worked = self._deliver_leased(token)
+        self._end_lease()
+        return has_worked
+
+    def _deliver_leased(self, token: str) -> bool:
+        """Send what the lease holds; tell whether to go on, which is not so when stopped or when nothing went."""
+        has_worked = False
+        for leased in self._leased_messages(token):
+            if self._stop.is_set() or not self._deliver_one(leased, token):
+                return has_worked and not self._stop.is_set()
+            has_worked = True
+        return has_worked
+
+    def _leased_messages(self, token: str) -> Iterator[LeasedMessage]:
+        """Yield what the lease still holds, and read it again when it is no longer what the database says.
+
+        Reading once for many mails is what makes them cheap. One second is short enough for a mail to say how
+        things stand, and no lease runs out within a third of its time.
+        """
+        longest = min(FRESH_SECONDS, self._lease.total_seconds() / 3)
+        while messages := outbox.read_leased(db.session(), token):
+            db.session.rollback()
+            read_at = time.monotonic()
+            for leased in messages:
+                yield leased
+                if self._is_lease_lost or time.monotonic() - read_at > longest:
+                    self._is_lease_lost = False
+                    break
+
+    def _end_lease(self) -> None:
+        """Give back what was leased and not sent, also when the database was away meanwhile and has returned."""
+        if self._token is not None:
+            with transaction() as session:
+                outbox.release(session, self._token, max(utc_now(), self._paused_until))
+            self._token = None
 
     @contextmanager
     def _lease_kept(self, token: str) -> Iterator[None]:
@@ -138,27 +190,26 @@ class Worker:
             is_done.set()
             thread.join()
 
-    def _deliver_one(self, id: int, token: str) -> bool:
+    def _deliver_one(self, leased: LeasedMessage, token: str) -> bool:
         """Send one mail and write down what became of it; False when the queue must stop (rules 3.3)."""
-        message = outbox.get_message(db.session(), id)
-        if message.lease_token != token:
-            return True
         try:
-            self._send(message)
+            self._send(leased)
         except OwnFault as error:
             log.error("mail stopped: %s", error.reason)
             self._pause(error.reason)
             return False
         except MailFailure as error:
-            self._note_failure(id, token, error)
+            self._note_failure(leased, token, error)
             return True
-        self._write_down(lambda session: self._note_sent(session, id, token))
+        self._write_down(lambda session: self._note_sent(session, leased.message.id, token))
+        self._is_note_clear = True
         self.counts["sent"] += 1
         return True
 
     def _note_sent(self, session: Session, id: int, token: str) -> None:
-        outbox.finish(session, id, token, rules.after_success(utc_now()))
-        outbox.write_note(session, STOPPED_NOTE, "", utc_now())
+        self._is_lease_lost = not outbox.finish(session, id, token, rules.after_success(utc_now()))
+        if not self._is_note_clear:
+            outbox.write_note(session, STOPPED_NOTE, "", utc_now())
 
     def _write_down(self, write: Callable[[Session], None]) -> None:
         """Write what the server said of a mail, again and again while the database is busy or away.
@@ -175,10 +226,10 @@ class Worker:
                 if self._stop.wait(IDLE_SECONDS):
                     raise
 
-    def _send(self, message: OutboxMessage) -> None:
+    def _send(self, leased: LeasedMessage) -> None:
         try:
-            mail = render_message(message)
-            to_address = ascii_address(message.to_address)
+            mail = render_message(leased)
+            to_address = ascii_address(leased.message.to_address)
         except WrongSecret as error:
             raise OwnFault("SECRET_KEY is not the one with which the events' keys were stored") from error
         except ValueError as error:
@@ -187,18 +238,14 @@ class Worker:
         db.session.rollback()
         self._transport.send(mail, self._sender, to_address)
 
-    def _note_failure(self, id: int, token: str, error: MailFailure) -> None:
-        plan = RetryPlan(self._first_wait_seconds, random.random())
-        values: dict[str, Any] = {}
+    def _note_failure(self, leased: LeasedMessage, token: str, error: MailFailure) -> None:
+        values = rules.after_permanent_failure(error.reason)
+        if isinstance(error, TemporaryFailure):
+            plan = RetryPlan(self._first_wait_seconds, random.random())
+            values = rules.after_temporary_failure(leased.message, leased.event, error.reason, plan, utc_now())
 
         def write(session: Session) -> None:
-            if isinstance(error, TemporaryFailure):
-                message = outbox.get_message(session, id)
-                event = events.get_event_by_id(session, message.event_id)
-                values.update(rules.after_temporary_failure(message, event, error.reason, plan, utc_now()))
-            else:
-                values.update(rules.after_permanent_failure(error.reason))
-            outbox.finish(session, id, token, values)
+            self._is_lease_lost = not outbox.finish(session, leased.message.id, token, values)
 
         self._write_down(write)
         self.counts["failed" if values["state"] == outbox.MessageState.FAILED else "retried"] += 1
@@ -208,11 +255,6 @@ class Worker:
         self._paused_until = utc_now() + timedelta(seconds=OWN_FAULT_PAUSE_SECONDS)
         with transaction() as session:
             outbox.write_note(session, STOPPED_NOTE, reason, utc_now())
-
-    def _give_back(self, token: str) -> None:
-        pause = 0 if self._stop.is_set() else OWN_FAULT_PAUSE_SECONDS
-        with transaction() as session:
-            outbox.release(session, token, utc_now() + timedelta(seconds=pause))
 
 
 def _open(config: Config) -> tuple[Transport, str]:

@@ -98,7 +98,7 @@ class World:
             with transaction() as session:
                 wanted = SeatRequest(name, parse_email(email), guests, "en")
                 made = registration.register(session, get_event(session, slug), wanted, utc_now())
-                ticket_key = made.registration.ticket_key
+                ticket_key = made.ticket_key
             return self._ticket(slug, ticket_key)
 
     def _ticket(self, slug: str, ticket_key: str) -> MadeTicket:

@@ -4,26 +4,21 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from email import policy
-from email.message import EmailMessage
 from socket import socket
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from meetup.mailer import MailFailure, SmtpTransport
+from meetup.mail_failures import MailFailure
+from meetup.mail_message import WrittenMail
+from meetup.smtp_transport import SmtpTransport
 
 SENDER = "tickets@example.org"
 
 
-def message(text: str = "Hello\n.\n..\n.end\n") -> EmailMessage:
-    built = EmailMessage(policy=policy.SMTP)
-    built["Message-ID"] = "<0f3a/../1@tickets.example.org>"
-    built["Date"] = datetime(2026, 11, 22, 18, 2, tzinfo=UTC)
-    built["Subject"] = "Your ticket"
-    built.set_content(text)
-    return built
+def message(content: bytes = b"Subject: Your ticket\r\n\r\nHello\r\n.\r\n..\r\n.end\r\n") -> WrittenMail:
+    return WrittenMail("<0f3a/../1@tickets.example.org>", datetime(2026, 11, 22, 18, 2, tzinfo=UTC), content)
 
 
 class Desk:

@@ -3,26 +3,32 @@
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from socket import create_server, socket
+from threading import Thread
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from meetup.mailer import (
-    MAILS_PER_CONNECTION,
-    MailFailure,
-    OwnFault,
-    PermanentFailure,
-    SmtpServer,
-    SmtpTransport,
-    TemporaryFailure,
-    open_transport,
-)
+from meetup.mail_failures import MailFailure, OwnFault, PermanentFailure, TemporaryFailure
+from meetup.mailer import open_transport
+from meetup.smtp_transport import MAILS_PER_CONNECTION, SmtpServer, SmtpTransport
 from tests.mail_desk import SENDER, Desk, failure, free_port, message, open_desk
 
 
-@pytest.fixture
-def desk() -> Iterator[tuple[Desk, int]]:
-    with open_desk() as opened:
+class PipeliningDesk(Desk):
+    """Lets a client send its commands together (RFC 2920)."""
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        await super().handle_EHLO(server, session, envelope, hostname, responses)
+        return [responses[0], "250-PIPELINING", *responses[1:]]
+
+
+@pytest.fixture(params=[Desk, PipeliningDesk])
+def desk(request: pytest.FixtureRequest) -> Iterator[tuple[Desk, int]]:
+    with open_desk(request.param()) as opened:
         yield opened
 
 
@@ -41,7 +47,7 @@ def test_mail_arrives_with_its_dots_and_crlf(desk: tuple[Desk, int], transport: 
     received = message_from_bytes(content, policy=policy.default)
     assert isinstance(received, EmailMessage)
     assert received.get_content().split() == ["Hello", ".", "..", ".end"]
-    assert content == message().as_bytes(policy=policy.SMTP)
+    assert content == message().content
 
 
 @pytest.mark.parametrize(
@@ -122,7 +128,7 @@ def test_kept_connection_that_the_server_closed_is_opened_again() -> None:
 def test_server_may_think_longer_about_a_whole_mail_than_about_a_command(
     desk: tuple[Desk, int], transport: SmtpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("meetup.mailer.TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("meetup.smtp_transport.TIMEOUT_SECONDS", 0.2)
     assert failure(transport, "hesitate@example.org") == (
         TemporaryFailure,
         "SMTPServerDisconnected: Connection unexpectedly closed: timed out",
@@ -146,3 +152,70 @@ def test_connection_is_kept_for_a_hundred_mails_and_a_minute(desk: tuple[Desk, i
     transport.send(message(), SENDER, "ada@example.org")
     assert (len(desk[0].connections), len(desk[0].mails)) == (3, 103)
     transport.close()
+
+
+def recite(listener: socket, script: list[tuple[bytes, bytes]], heard: list[bytes]) -> None:
+    """Play a server on one connection: wait for the end of what each line awaits, then answer it."""
+    connection, _address = listener.accept()
+    with connection:
+        connection.sendall(b"220 ready\r\n")
+        for awaited, answer in script:
+            said = b""
+            while not said.endswith(awaited):
+                said += connection.recv(65536)
+            heard.append(said)
+            connection.sendall(answer)
+
+
+GREETING = (b"\r\n", b"250-desk\r\n250 PIPELINING\r\n")
+ENVELOPE = b"MAIL FROM:<tickets@example.org>\r\nRCPT TO:<ada@example.org>\r\nDATA\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "reason"),
+    [
+        (b"250 ok\r\n550 5.1.1 nobody\r\n354 go on\r\n", PermanentFailure, "550 5.1.1 nobody"),
+        (b"451 4.3.0 later\r\n503 no\r\n354 go on\r\n", TemporaryFailure, "451 4.3.0 later"),
+    ],
+)
+def test_server_that_wants_the_content_of_a_refused_mail_gets_none(
+    answers: bytes, kind: type[MailFailure], reason: str
+) -> None:
+    heard: list[bytes] = []
+    script = [
+        GREETING,
+        (b"DATA\r\n", answers),
+        (b".\r\n", b"554 nobody to send it to\r\n"),
+        (b"rset\r\n", b"250 ok\r\n"),
+        (b"DATA\r\n", b"250 ok\r\n250 ok\r\n354 go on\r\n"),
+        (b"\r\n.\r\n", b"250 queued\r\n"),
+    ]
+    with create_server(("127.0.0.1", free_port())) as listener:
+        thread = Thread(target=recite, args=(listener, script, heard))
+        thread.start()
+        transport = SmtpTransport(SmtpServer("127.0.0.1", listener.getsockname()[1], is_tls=False))
+        assert failure(transport, "ada@example.org") == (kind, reason)
+        assert transport.send(message(), SENDER, "ada@example.org") == "250 queued"
+        thread.join()
+        transport.close()
+    assert heard[1:3] == [ENVELOPE, b".\r\n"]
+
+
+def test_kept_connection_that_ends_with_421_is_opened_again_and_the_mail_goes_once() -> None:
+    heard: list[bytes] = []
+    mail = [(b"DATA\r\n", b"250 ok\r\n250 ok\r\n354 go on\r\n"), (b"\r\n.\r\n", b"250 queued\r\n")]
+    with create_server(("127.0.0.1", free_port())) as listener:
+
+        def serve() -> None:
+            recite(listener, [GREETING, *mail, (b"DATA\r\n", b"421 4.3.2 closing\r\n")], heard)
+            recite(listener, [GREETING, *mail], heard)
+
+        thread = Thread(target=serve)
+        thread.start()
+        transport = SmtpTransport(SmtpServer("127.0.0.1", listener.getsockname()[1], is_tls=False))
+        for _ in range(2):
+            assert transport.send(message(), SENDER, "ada@example.org") == "250 queued"
+        thread.join()
+        transport.close()
+        transport.close()
+    assert sum(said.endswith(b"\r\n.\r\n") for said in heard) == 2

@@ -1,24 +1,14 @@
 """Mails that go into a folder or a list, and the addresses that open a way out."""
 
 import stat
-from datetime import UTC, datetime
-from email import policy
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
-from meetup.mailer import FolderTransport, MemoryTransport, SmtpServer, TemporaryFailure, open_transport
-
-SENDER = "tickets@example.org"
-
-
-def message() -> EmailMessage:
-    built = EmailMessage(policy=policy.SMTP)
-    built["Message-ID"] = "<0f3a/../1@tickets.example.org>"
-    built["Date"] = datetime(2026, 11, 22, 18, 2, tzinfo=UTC)
-    built.set_content("Hello\n")
-    return built
+from meetup.mail_failures import TemporaryFailure
+from meetup.mailer import FolderTransport, MemoryTransport, open_transport
+from meetup.smtp_transport import SmtpServer
+from tests.mail_desk import SENDER, message
 
 
 def test_folder_gets_one_private_file_for_a_mail_however_often_it_is_sent(tmp_path: Path) -> None:
@@ -28,7 +18,7 @@ def test_folder_gets_one_private_file_for_a_mail_however_often_it_is_sent(tmp_pa
         reply = transport.send(message(), SENDER, "ada@example.org")
         assert reply == "250 written as 20261122T180200Z-0f3a_.._1_tickets.example.org.eml"
     (path,) = folder.iterdir()
-    assert path.read_bytes() == message().as_bytes(policy=policy.SMTP)
+    assert path.read_bytes() == message().content
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(folder.stat().st_mode)) == (0o600, 0o700)
     transport.close()
 

@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from meetup.mailer import OwnFault, SmtpServer, SmtpTransport, TemporaryFailure, open_transport
+from meetup.mail_failures import OwnFault, TemporaryFailure
+from meetup.mailer import open_transport
+from meetup.smtp_transport import SmtpServer, SmtpTransport
 from tests.mail_desk import SENDER, failure, message, open_desk
 
 PASSWORD = "p@ss/word:1"

@@ -15,7 +15,7 @@ from meetup.domain.audit import Actor
 from meetup.errors import Conflict, Invalid
 from meetup.key_vault import KeyVault
 from meetup.storage import counters, events
-from meetup.storage.events import Event, EventKey, Mode
+from meetup.storage.events import Event, EventKey, Mode, WaitingRoomUse
 from meetup.storage.registrations import fold
 
 LARGEST_EVENT_NUMBER = 2**31 - 1
@@ -26,11 +26,16 @@ LONGEST_SLUG = 80
 LONGEST_TITLE = 200
 LONGEST_DESCRIPTION = 20_000
 LARGEST_LIMIT = 10_000_000
+FASTEST_WAITING_ROOM = 100_000
+USUAL_WAITING_ROOM_RATE = 120
 
 
 @dataclass(frozen=True)
 class EventDetails:
-    """What an organiser says of an event; times are aware, None means not set, capacity None means no limit."""
+    """What an organiser says of an event; times are aware, None means not set, capacity None means no limit.
+
+    `waiting_room_rate` is in people a minute.
+    """
 
     title: str
     starts_at: datetime
@@ -52,6 +57,8 @@ class EventDetails:
     doors_open_at: datetime | None = None
     doors_close_at: datetime | None = None
     accent: str = ACCENTS[0]
+    waiting_room: WaitingRoomUse = WaitingRoomUse.OFF
+    waiting_room_rate: int = USUAL_WAITING_ROOM_RATE
 
 
 @dataclass(frozen=True)
@@ -155,10 +162,19 @@ def _check(details: EventDetails) -> None:
         "capacity": ("bad_limit", not _is_limit(details.capacity)),
         "venue_limit": ("bad_limit", not _is_limit(details.venue_limit)),
         "accent": ("unknown_accent", details.accent not in ACCENTS),
+        "opens_at": ("opening_time_missing", _has_no_opening(details)),
+        "waiting_room_rate": (
+            "bad_waiting_room_rate",
+            not 1 <= details.waiting_room_rate <= FASTEST_WAITING_ROOM,
+        ),
     }
     errors = {field: [code] for field, (code, is_wrong) in problems.items() if is_wrong}
     if errors:
         raise Invalid(errors)
+
+
+def _has_no_opening(details: EventDetails) -> bool:
+    return details.waiting_room == WaitingRoomUse.OPENING and details.opens_at is None
 
 
 def _is_before(later: datetime | None, earlier: datetime | None) -> bool:

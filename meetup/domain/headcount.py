@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from meetup.domain.minutes import minute_of
-from meetup.storage import counters, scans
+from meetup.storage import arrivals, counters, scans
 from meetup.storage.events import Event
 
 RECENT_MINUTES = 5
@@ -62,13 +62,13 @@ def get_headcount(session: Session, event: Event, now: datetime) -> Headcount:
 
 def list_arrivals(session: Session, event: Event) -> list[tuple[datetime, int]]:
     """Return (start of the minute, people who first came in), oldest first, minutes without any left out."""
-    rows = counters.list_arrivals_by_minute(session, event.id)
+    rows = arrivals.list_arrivals_by_minute(session, event.id)
     return [(datetime.fromtimestamp(minute * 60, UTC), arrived) for minute, arrived in rows]
 
 
 def _per_gate(session: Session, event_id: int, now: datetime) -> list[GateCount]:
     since = minute_of(now) - RECENT_MINUTES + 1
-    arrivals = {
-        gate_id: (ever, recent) for gate_id, ever, recent in counters.list_arrivals_by_gate(session, event_id, since)
+    by_gate = {
+        gate_id: (ever, recent) for gate_id, ever, recent in arrivals.list_arrivals_by_gate(session, event_id, since)
     }
-    return [GateCount(gate.name, *arrivals.get(gate.id, (0, 0))) for gate in scans.list_gates(session, event_id)]
+    return [GateCount(gate.name, *by_gate.get(gate.id, (0, 0))) for gate in scans.list_gates(session, event_id)]

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from meetup.domain import audit, replay, roster
 from meetup.domain.audit import Actor
-from meetup.domain.check_in import Reading, ScanRequest, Verdict, get_verdict, undecided
+from meetup.domain.check_in import get_verdict
+from meetup.domain.door_desk import Reading, ScanRequest, Verdict, undecided
 from meetup.domain.ticket_lookup import identify
 from meetup.errors import Invalid
 from meetup.storage import counters, parties, scans
@@ -58,7 +59,7 @@ def record(session: Session, event: Event, device: Device, offline: OfflineScan,
     stored with another code raises Invalid (`scan_id_mismatch`).
     """
     reading = _read(session, event, device, offline, now)
-    _lock_parties(session, [reading])
+    _hold(session, event, [reading])
     return _record(session, reading, offline)
 
 
@@ -67,11 +68,11 @@ def record_all(
 ) -> list[Verdict | Invalid]:
     """Keep and count scans as record() does, in their order; where one is refused, the refusal stands in its place.
 
-    All their parties are locked before the first is counted, so that two queues that come in at once, or a queue
-    and a scan, never wait for each other.
+    The door is held before the first is stored, so that two queues that come in at once, or a queue and a scan,
+    never wait for each other.
     """
     readings = [_read(session, event, device, offline, now) for offline in offlines]
-    _lock_parties(session, readings)
+    _hold(session, event, readings)
     answers: list[Verdict | Invalid] = []
     for reading, offline in zip(readings, offlines, strict=True):
         try:
@@ -88,8 +89,9 @@ def _read(session: Session, event: Event, device: Device, offline: OfflineScan, 
     return Reading(event, device, request, found, now)
 
 
-def _lock_parties(session: Session, readings: Sequence[Reading]) -> None:
-    ids = {each.found.registration.id for each in readings if each.found.registration is not None}
+def _hold(session: Session, event: Event, readings: Sequence[Reading]) -> None:
+    counters.hold_door(session, event.id)
+    ids = {each.found.registration_id for each in readings if each.found.registration_id is not None}
     parties.lock_parties(session, ids)
 
 
@@ -122,9 +124,9 @@ def _settle(session: Session, reading: Reading, offline: OfflineScan, id: int) -
         scans.change_scan(session, id, {"reason": reason})
         counters.count_refusal(session, reading.event.id)
         return
-    registration = reading.found.registration
-    conflict = _ticket_conflict(reading)
-    ids = [] if registration is None else [registration.id]
+    registration_id = reading.found.registration_id
+    conflict = _ticket_conflict(session, reading)
+    ids = [] if registration_id is None else [registration_id]
     revision = roster.note_change(session, reading.event.id, ids)
     values = {
         "outcome": Outcome.ADMITTED,
@@ -138,20 +140,21 @@ def _settle(session: Session, reading: Reading, offline: OfflineScan, id: int) -
         actor = Actor(ActorKind.DEVICE, reading.device.id)
         change = audit.Change("scan.overridden", "scan", id)
         audit.record(session, actor, reading.event.id, change, reading.now, reason=reading.request.override)
-    if registration is not None:
-        replay.apply(session, reading.event, registration.id, revision)
+    if registration_id is not None:
+        replay.apply(session, reading.event, registration_id, revision)
 
 
-def _ticket_conflict(reading: Reading) -> Reason | None:
+def _ticket_conflict(session: Session, reading: Reading) -> Reason | None:
     """Return why the server would have refused this ticket whoever had come in before."""
     if reading.found.reason is not None:
         return reading.found.reason
-    registration = reading.found.registration
-    if registration is None or reading.request.direction is Direction.OUT:
+    registration_id = reading.found.registration_id
+    if registration_id is None or reading.request.direction is Direction.OUT:
         return None
-    if registration.state == State.CANCELLED:
+    state = parties.get_party(session, registration_id).state
+    if state == State.CANCELLED:
         return Reason.CANCELLED
-    return None if registration.state == State.CONFIRMED else Reason.NOT_CONFIRMED
+    return None if state == State.CONFIRMED else Reason.NOT_CONFIRMED
 
 
 def _note_answered_otherwise(session: Session, event: Event, stored: Scan) -> None:

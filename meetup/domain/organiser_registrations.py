@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from meetup.domain import audit, roster
 from meetup.domain.audit import Actor
 from meetup.errors import Invalid, NotFound
-from meetup.storage import registrations
+from meetup.storage import counters, registrations
 from meetup.storage.events import Event
 
 LONGEST_NOTE = 200
@@ -26,6 +26,7 @@ def set_note(session: Session, event: Event, public_id: str, note: str, actor: A
         raise Invalid({"note": ["note_too_long"]})
     if registration.note == note:
         return
+    counters.hold_door(session, event.id)
     registration.note = note
     session.flush()
     roster.note_change(session, event.id, [registration.id])

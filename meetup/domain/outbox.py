@@ -15,7 +15,7 @@ from meetup.errors import NotFound
 from meetup.storage import outbox
 from meetup.storage.events import Event
 from meetup.storage.outbox import MessageState, OutboxMessage
-from meetup.storage.registrations import Registration
+from meetup.storage.registrations import Holder, Registration
 
 TICKET_PRIORITY = 10
 GIVE_UP_AFTER = timedelta(hours=48)
@@ -23,7 +23,6 @@ GIVE_UP_AFTER_EVENT = timedelta(hours=2)
 # Multiples of the first wait: 1, 5, 15 minutes, 1, 3, 6, 12 hours when that is one minute.
 WAIT_FACTORS = (1, 5, 15, 60, 180, 360, 720)
 JITTER = 0.2
-HELD_TOO_MANY = "too_many_mails"
 HELD_DEMO = "demo"
 
 
@@ -31,6 +30,7 @@ class MessageKind(StrEnum):
     """What a mail says; the name of its folder in templates/email."""
 
     CONFIRMED = "registration_confirmed"
+    UNVERIFIED = "registration_unverified"
     WAITLISTED = "registration_waitlisted"
     PROMOTED = "registration_promoted"
     CANCELLED = "registration_cancelled"
@@ -44,13 +44,20 @@ def promise(
 
     `held` says why a mail is promised but kept back, such as too many mails to one address.
     """
+    promise_all(session, [(each, kind, held) for each in registrations], now)
+
+
+def promise_all(
+    session: Session, mails: Sequence[tuple[Registration | Holder, MessageKind, str | None]], now: datetime
+) -> None:
+    """Promise several mails, each of a kind of its own and held for a reason or not."""
     # Somebody who came without a ticket and gave no address is promised nothing.
-    rows = [_row(each, kind, now, held) for each in registrations if each.email]
+    rows = [_row(each, kind, now, held) for each, kind, held in mails if each.email]
     if rows:
         outbox.insert_messages(session, rows)
 
 
-def _row(registration: Registration, kind: MessageKind, now: datetime, held: str | None) -> dict[str, Any]:
+def _row(registration: Registration | Holder, kind: MessageKind, now: datetime, held: str | None) -> dict[str, Any]:
     token = secrets.token_urlsafe(18)
     # A ticket may be asked for many times; a change of state happens once and promises one mail.
     repeat = token if kind is MessageKind.TICKET_AGAIN else "1"
@@ -60,6 +67,7 @@ def _row(registration: Registration, kind: MessageKind, now: datetime, held: str
         "kind": kind,
         "dedupe_key": f"{kind}:{registration.id}:{repeat}",
         "to_address": registration.email,
+        "address_key": registration.email_key,
         "locale": registration.locale,
         "message_token": token,
         "state": MessageState.HELD if held else MessageState.DUE,

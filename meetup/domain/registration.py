@@ -1,21 +1,27 @@
-"""Getting a seat, changing it, giving it back (rules 2.1 to 2.9)."""
+"""Getting a seat (rules 2.1 to 2.7): any number of people at once, each as if they had come one after the other."""
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from meetup.domain import audit, outbox, roster, tickets, waitlist
-from meetup.domain.audit import Actor
-from meetup.domain.outbox import HELD_TOO_MANY, MessageKind
+from meetup import ticket_code
+from meetup.domain import audit, mail_limits, outbox, roster, unverified, waiting_room, waitlist
+from meetup.domain.mail_limits import MailLimit, MailsLeft
+from meetup.domain.outbox import MessageKind
 from meetup.domain.schedule import Window, registration_window
-from meetup.errors import Closed, Conflict, Invalid
-from meetup.storage import counters, registrations
+from meetup.domain.waiting_room import Admission
+from meetup.errors import Closed, Invalid, Refusal
+from meetup.storage import counters, events, registrations
+from meetup.storage import tickets as ticket_rows
+from meetup.storage.counters import HeldSeats
 from meetup.storage.events import Event
-from meetup.storage.registrations import Registration, State
+from meetup.storage.group_commit import Collided
+from meetup.storage.registrations import Holder, State
 from meetup.text_input import EmailAddress
 
 # A name and no secret. Phones at the door hold fifty thousand of them, and random bytes cannot be compressed.
@@ -28,6 +34,7 @@ class Answer(StrEnum):
 
     CONFIRMED = "confirmed"
     WAITLISTED = "waitlisted"
+    UNVERIFIED = "unverified"
     REPEATED = "repeated"
     ALREADY_REGISTERED = "already_registered"
 
@@ -36,7 +43,7 @@ class Answer(StrEnum):
 class SeatRequest:
     """What a form, or another program, asks for one person.
 
-    `form_key` makes a repeat harmless. `held` keeps the mail back and says why; None sends it.
+    `form_key` makes a repeat harmless. `held` keeps the mail back and says why; None sends it, within the limits.
     """
 
     name: str
@@ -44,83 +51,165 @@ class SeatRequest:
     guests: int
     locale: str
     form_key: str | None = None
+    mail_limits: tuple[MailLimit, ...] = ()
     held: str | None = None
 
 
 @dataclass(frozen=True)
 class Registered:
-    """The answer, and the registration that was made or found."""
+    """The answer, and which registration was made or found."""
 
     answer: Answer
-    registration: Registration
+    id: int
+    ticket_key: str
 
 
 def register(session: Session, event: Event, request: SeatRequest, now: datetime) -> Registered:
     """Give a party seats, or a place on the waitlist, and promise the mail that says so.
 
-    Raises Closed (`not_yet_open`, `closed`, `ended`; `full` when there is no waitlist) and Invalid (`guests`).
-    Safe under any number of callers: the seat is one conditional write, the address a unique constraint.
+    Raises Closed (`not_yet_open`, `closed`, `ended`; `full` when there is no waitlist) and Invalid (`guests`), and
+    Collided where another transaction stored the same address meanwhile. Safe under any number of callers: whoever
+    gives seats holds the seat counter, and the address is a unique constraint.
     """
-    if request.form_key is not None:
-        repeated = registrations.find_by_form_key(session, event.id, request.form_key)
+    outcome = register_all(session, event, [request], now)[0]
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
+
+
+def register_all(
+    session: Session, event: Event, requests: Sequence[SeatRequest], now: datetime
+) -> list[Registered | Refusal]:
+    """Do what register() does for several at once, in their order, with as many statements as for one."""
+    if event.is_passing_over and len(requests) > 1:
+        # A small party passes a large one as soon as it has come, so the next must see what that led to.
+        return [register_all(session, event, [request], now)[0] for request in requests]
+    desk = _Desk.open(session, event, requests, now)
+    outcomes = [desk.serve(request) for request in requests]
+    desk.close(session)
+    if event.is_passing_over:
+        return [_after_passing_over(session, event, outcome, now) for outcome in outcomes]
+    return outcomes
+
+
+def _after_passing_over(
+    session: Session, event: Event, outcome: Registered | Refusal, now: datetime
+) -> Registered | Refusal:
+    if isinstance(outcome, Refusal) or outcome.answer is not Answer.WAITLISTED:
+        return outcome
+    waitlist.seat_waiting(session, event, now)
+    state = registrations.get_registration(session, outcome.id).state
+    return Registered(Answer(state), outcome.id, outcome.ticket_key)
+
+
+@dataclass
+class _Desk:
+    """One event's seats while they are held for this transaction: it serves people and then writes it all down."""
+
+    event: Event
+    now: datetime
+    seats: HeldSeats
+    ids: list[int]
+    by_form_key: dict[str, Holder]
+    by_email_key: dict[str, Holder]
+    in_the_way: dict[str, Holder]
+    mails_left: dict[str, MailsLeft]
+    confirmed: int = 0
+    waitlisted: int = 0
+    gave_way: list[Holder] = field(default_factory=list)
+    made: list[tuple[Holder, dict[str, Any]]] = field(default_factory=list)
+    mails: list[tuple[Holder, MessageKind, str | None]] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, session: Session, event: Event, requests: Sequence[SeatRequest], now: datetime) -> "_Desk":
+        """Hold the seats and look up who of these people is known already."""
+        seats = counters.hold_seats(session, event.id)
+        form_keys = [request.form_key for request in requests if request.form_key]
+        email_keys = [request.address.key for request in requests]
+        known = registrations.list_holders(session, event.id, form_keys, email_keys)
+        active = [holder for holder in known if holder.state not in registrations.ENDED_STATES]
+        limits = {limit for request in requests for limit in request.mail_limits}
+        return cls(
+            event,
+            now,
+            seats,
+            registrations.reserve_ids(session, len(requests)),
+            {holder.form_key: holder for holder in known if holder.form_key},
+            {holder.email_key: holder for holder in active if holder.state != State.UNVERIFIED},
+            {holder.email_key: holder for holder in active if holder.state == State.UNVERIFIED},
+            mail_limits.count_mails(session, event.id, email_keys, limits, now),
+        )
+
+    def serve(self, request: SeatRequest) -> Registered | Refusal:
+        """Decide one request and remember what is to be written; nothing is written yet."""
+        repeated = self.by_form_key.get(request.form_key) if request.form_key else None
         if repeated is not None:
-            return Registered(Answer.REPEATED, repeated)
-    window = registration_window(event, now)
-    if window is not Window.OPEN:
-        raise Closed(window.value)
-    if request.guests > event.guests:
-        raise Invalid({"guests": ["too_many_guests"]})
-    holder = registrations.find_active_by_email(session, event.id, request.address.key)
-    if holder is not None:
-        return _already_registered(session, holder, request, now)
-    return _take_place(session, event, request, now)
+            return Registered(Answer.REPEATED, repeated.id, repeated.ticket_key)
+        window = registration_window(self.event, self.now)
+        if window is not Window.OPEN:
+            return Closed(window.value)
+        if request.guests > self.event.guests:
+            return Invalid({"guests": ["too_many_guests"]})
+        holder = self.by_email_key.get(request.address.key)
+        if holder is not None:
+            self._promise(holder, MessageKind.TICKET_AGAIN, request)
+            return Registered(Answer.ALREADY_REGISTERED, holder.id, holder.ticket_key)
+        return self._take_place(request)
+
+    def _take_place(self, request: SeatRequest) -> Registered | Refusal:
+        people = 1 + request.guests
+        has_line = self.seats.waitlisted + self.waitlisted > 0
+        free = None if self.seats.capacity is None else self.seats.capacity - self.seats.confirmed - self.confirmed
+        is_seated = not has_line and (free is None or people <= free)
+        if not is_seated and not self.event.has_waitlist:
+            return Closed("full")
+        if is_seated:
+            self.confirmed += people
+        else:
+            self.waitlisted += people
+        state = State.CONFIRMED if is_seated else State.WAITLISTED
+        row = new_registration(self.event, request, state, self.ids.pop(0), self.now)
+        holder = Holder(**{name: row[name] for name in Holder._fields})
+        if request.form_key:
+            self.by_form_key[request.form_key] = holder
+        self.by_email_key[request.address.key] = holder
+        if request.address.key in self.in_the_way:
+            self.gave_way.append(self.in_the_way.pop(request.address.key))
+        self.made.append((holder, row))
+        self._promise(holder, MessageKind.CONFIRMED if is_seated else MessageKind.WAITLISTED, request)
+        return Registered(Answer(state), holder.id, holder.ticket_key)
+
+    def _promise(self, holder: Holder, kind: MessageKind, request: SeatRequest) -> None:
+        held = request.held or self.mails_left[request.address.key].take(request.mail_limits)
+        self.mails.append((holder, kind, held))
+
+    def close(self, session: Session) -> None:
+        """Write down everything that was decided: one statement a table."""
+        if self.made:
+            self._write_registrations(session)
+        if self.mails:
+            outbox.promise_all(session, self.mails, self.now)
+
+    def _write_registrations(self, session: Session) -> None:
+        if not counters.settle_seats(session, self.seats, confirmed=self.confirmed, waitlisted=self.waitlisted):
+            raise Collided
+        revision = roster.note_change(session, self.event.id, [holder.id for holder in self.gave_way])
+        unverified.give_way(session, self.event.id, self.gave_way, self.now)
+        rows = [row | {"roster_revision": revision} for _holder, row in self.made]
+        registrations.insert_registrations(session, rows)
+        tickets = [new_ticket(self.event, holder, self.now) for holder, _row in self.made]
+        if not ticket_rows.insert_tickets(session, tickets):
+            raise Collided
+        changes = [
+            audit.Change(f"registration.{holder.state}", "registration", holder.id) for holder, _row in self.made
+        ]
+        audit.record_all(session, audit.ATTENDEE, self.event.id, changes, self.now)
 
 
-def _take_place(session: Session, event: Event, request: SeatRequest, now: datetime) -> Registered:
-    people = 1 + request.guests
-    is_seated = counters.take_seat(session, event.id, people)
-    if not is_seated and not event.has_waitlist:
-        raise Closed("full")
-    state = State.CONFIRMED if is_seated else State.WAITLISTED
-    if not is_seated:
-        counters.move_people(session, event.id, people, source=None, target=state)
-    row = _row(event, request, state, roster.note_change(session, event.id, []), now)
-    registration_id = registrations.insert_registration(session, row)
-    if registration_id is None:
-        return _lost_the_race(session, event, request, now, source=state)
-    tickets.issue_ticket(session, event.id, registration_id, now)
-    registration = registrations.get_registration(session, registration_id)
-    kind = MessageKind.CONFIRMED if is_seated else MessageKind.WAITLISTED
-    outbox.promise(session, [registration], kind, now, request.held)
-    change = audit.Change(f"registration.{state}", "registration", registration_id)
-    audit.record(session, audit.ATTENDEE, event.id, change, now)
-    if not is_seated and event.is_passing_over:
-        waitlist.seat_waiting(session, event, now)
-        registration = registrations.get_registration(session, registration_id)
-    return Registered(Answer(registration.state), registration)
-
-
-def _lost_the_race(session: Session, event: Event, request: SeatRequest, now: datetime, *, source: State) -> Registered:
-    """Give the seat back: another request stored the same address or form key in the meantime."""
-    counters.move_people(session, event.id, 1 + request.guests, source=source, target=None)
-    if request.form_key is not None:
-        repeated = registrations.find_by_form_key(session, event.id, request.form_key)
-        if repeated is not None:
-            return Registered(Answer.REPEATED, repeated)
-    holder = registrations.find_active_by_email(session, event.id, request.address.key)
-    if holder is None:
-        raise Conflict("try_again")
-    return _already_registered(session, holder, request, now)
-
-
-def _already_registered(session: Session, holder: Registration, request: SeatRequest, now: datetime) -> Registered:
-    if request.held is None:
-        outbox.promise(session, [holder], MessageKind.TICKET_AGAIN, now)
-    return Registered(Answer.ALREADY_REGISTERED, holder)
-
-
-def _row(event: Event, request: SeatRequest, state: State, revision: int, now: datetime) -> dict[str, Any]:
+def new_registration(event: Event, request: SeatRequest, state: State, id: int, now: datetime) -> dict[str, Any]:
+    """Return the row of a registration that begins in this state, but for its number in the roster."""
     return {
+        "id": id,
         "event_id": event.id,
         "public_id": secrets.token_urlsafe(PUBLIC_ID_BYTES),
         "ticket_key": secrets.token_urlsafe(TICKET_KEY_BYTES),
@@ -132,116 +221,47 @@ def _row(event: Event, request: SeatRequest, state: State, revision: int, now: d
         "guests": request.guests,
         "people": 1 + request.guests,
         "locale": request.locale,
-        "roster_revision": revision,
         "created_at": now,
         "waitlisted_at": now if state is State.WAITLISTED else None,
         "confirmed_at": now if state is State.CONFIRMED else None,
     }
 
 
-def cancel(session: Session, event: Event, registration: Registration, now: datetime, *, may_mail: bool = True) -> None:
-    """Give the seats back and pass them on to the waitlist, in one transaction (rules 2.5, 2.9).
-
-    Cancelling again changes nothing. Raises Conflict (`has_been_inside`) for somebody who has been inside,
-    and (`not_active`) for a registration that was declined.
-    """
-    state = State(registration.state)
-    if state is State.CANCELLED:
-        return
-    if state is State.DECLINED:
-        raise Conflict("not_active")
-    # Always the seats first and then the registration: whoever seats the waitlist locks them in that order too.
-    counters.lock_seats(session, event.id)
-    if not registrations.cancel_if_never_inside(session, registration.id, state, now):
-        raise Conflict("has_been_inside" if registration.has_been_inside else "try_again")
-    outbox.promise(session, [registration], MessageKind.CANCELLED, now, None if may_mail else HELD_TOO_MANY)
-    _give_back(session, event, registration, audit.ATTENDEE, now, source=state)
-
-
-def cancel_for_organiser(
-    session: Session, event: Event, registration: Registration, actor: Actor, now: datetime
-) -> None:
-    """Cancel for an organiser, also somebody who has been inside, and pass the seats on (rules 2.5).
-
-    Nobody inside is counted out by it. Cancelling again changes nothing. Raises Conflict (`not_active`) for a
-    registration that was declined.
-    """
-    state = State(registration.state)
-    if state is State.CANCELLED:
-        return
-    if state is State.DECLINED:
-        raise Conflict("not_active")
-    counters.lock_seats(session, event.id)
-    values = {"cancelled_at": now}
-    if not registrations.change_state(session, registration.id, source=state, target=State.CANCELLED, values=values):
-        raise Conflict("try_again")
-    outbox.promise(session, [registration], MessageKind.CANCELLED, now)
-    _give_back(session, event, registration, actor, now, source=state)
-
-
-def _give_back(
-    session: Session, event: Event, registration: Registration, actor: Actor, now: datetime, *, source: State
-) -> None:
-    """Free a cancelled registration's seats, tell the log and the phones, and pass the seats on."""
-    counters.move_people(session, event.id, registration.people, source=source, target=State.CANCELLED)
-    audit.record(session, actor, event.id, audit.Change("registration.cancelled", "registration", registration.id), now)
-    waitlist.seat_waiting(session, event, now)
-    # Last, because nobody may lock a registration while holding the number of the roster's change.
-    roster.note_change(session, event.id, [registration.id])
+def new_ticket(event: Event, holder: Holder, now: datetime) -> dict[str, Any]:
+    """Return the row of a registration's first ticket."""
+    return {
+        "event_id": event.id,
+        "registration_id": holder.id,
+        "secret": ticket_code.new_secret(),
+        "short_code": ticket_code.new_short_code(),
+        "created_at": now,
+    }
 
 
 @dataclass(frozen=True)
-class Details:
-    """What an attendee may change. `may_mail` is False when the new address has had its share of mails."""
+class SeatCommand:
+    """A request for a seat in an event, on its way to a shared transaction; `admission` is the waiting room's."""
 
-    name: str
-    address: EmailAddress
-    may_mail: bool
+    event_id: int
+    request: SeatRequest
+    admission: Admission | None = None
 
 
-def edit(session: Session, registration: Registration, details: Details, now: datetime) -> None:
-    """Change name and address; the ticket stays valid, and goes to a new address by mail (rules 3.1).
+def carry_out(session: Session, commands: Sequence[SeatCommand], now: datetime) -> list[Registered | Refusal]:
+    """Do what register() does for commands of any events, each event's in their order; for storage.group_commit.
 
-    Raises Invalid (`email`) when another active registration has the address, and Conflict (`not_active`)
-    for a registration that has ended.
+    Raises Waiting where an admission was used already: alone, each of the others is served.
     """
-    if registration.state in (State.CANCELLED, State.DECLINED):
-        raise Conflict("not_active")
-    has_moved = registration.email_key != details.address.key
-    changed = registrations.update_details(
-        session,
-        registration,
-        name=details.name,
-        email=details.address.email,
-        email_key=details.address.key,
-    )
-    if not changed:
-        raise Invalid({"email": ["address_taken"]})
-    roster.note_change(session, registration.event_id, [registration.id])
-    audit.record(
-        session,
-        audit.ATTENDEE,
-        registration.event_id,
-        audit.Change("registration.edited", "registration", registration.id),
-        now,
-        has_new_address=has_moved,
-    )
-    if has_moved and details.may_mail:
-        moved = registrations.get_registration(session, registration.id)
-        outbox.promise(session, [moved], MessageKind.TICKET_AGAIN, now)
-
-
-def send_again(session: Session, registration: Registration, actor: Actor, now: datetime) -> None:
-    """Send a ticket again for an organiser; raise Conflict (`not_active`) for a registration that has ended."""
-    if registration.state in (State.CANCELLED, State.DECLINED):
-        raise Conflict("not_active")
-    outbox.promise(session, [registration], MessageKind.TICKET_AGAIN, now)
-    change = audit.Change("registration.ticket_sent_again", "registration", registration.id)
-    audit.record(session, actor, registration.event_id, change, now)
-
-
-def resend(session: Session, event: Event, email_key: str, now: datetime) -> None:
-    """Send the ticket of an address again; do nothing when it has none, and tell nobody which it was."""
-    holder = registrations.find_active_by_email(session, event.id, email_key)
-    if holder is not None:
-        outbox.promise(session, [holder], MessageKind.TICKET_AGAIN, now)
+    outcomes: dict[int, Registered | Refusal] = {}
+    # Events in one order for everybody, so that two groups never wait for each other.
+    for event_id in sorted({command.event_id for command in commands}):
+        places = [place for place, command in enumerate(commands) if command.event_id == event_id]
+        event = events.get_event_by_id(session, event_id)
+        requests = [commands[place].request for place in places]
+        outcomes |= zip(places, register_all(session, event, requests, now), strict=True)
+    for place, command in enumerate(commands):
+        outcome = outcomes[place]
+        is_new = isinstance(outcome, Registered) and outcome.answer in (Answer.CONFIRMED, Answer.WAITLISTED)
+        if is_new:
+            waiting_room.spend(session, command.admission)
+    return [outcomes[place] for place in range(len(commands))]

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from meetup.domain.minutes import minute_of
-from meetup.storage import counters, parties, scans
+from meetup.storage import arrivals, counters, parties, scans
 from meetup.storage.events import Event
 from meetup.storage.registrations import Registration
 from meetup.storage.scans import Direction, Reason, Scan
@@ -101,7 +101,7 @@ def apply(session: Session, event: Event, registration_id: int, revision: int) -
         arrived += new.arrivals - scan.arrivals
         if new.arrivals != scan.arrivals:
             minute = minute_of(scan.counted_at)
-            counters.add_arrivals(session, event.id, scan.gate_id, minute, new.arrivals - scan.arrivals)
+            arrivals.add_arrivals(session, event.id, scan.gate_id, minute, new.arrivals - scan.arrivals)
         _write(session, scan, new, revision)
     _settle(session, party, standing, counted)
     if inside or arrived:

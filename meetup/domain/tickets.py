@@ -11,9 +11,11 @@ from meetup.domain.audit import Actor
 from meetup.domain.outbox import MessageKind
 from meetup.errors import Conflict
 from meetup.key_vault import KeyVault
-from meetup.storage import parties, registrations
-from meetup.storage.events import Event, get_event_key
+from meetup.storage import counters, parties
+from meetup.storage import tickets as ticket_rows
+from meetup.storage.events import Event, EventKey, get_event_key
 from meetup.storage.registrations import Registration, State
+from meetup.storage.tickets import Ticket
 
 SHORT_CODE_TRIES = 10
 
@@ -35,7 +37,7 @@ def issue_ticket(session: Session, event_id: int, registration_id: int, now: dat
         "created_at": now,
     }
     for _ in range(SHORT_CODE_TRIES):
-        if registrations.insert_ticket(session, values | {"short_code": ticket_code.new_short_code()}):
+        if ticket_rows.insert_ticket(session, values | {"short_code": ticket_code.new_short_code()}):
             return
     raise RuntimeError("no free short code in this event")
 
@@ -47,9 +49,10 @@ def reissue(session: Session, event: Event, registration: Registration, actor: A
     """
     if registration.state in (State.CANCELLED, State.DECLINED):
         raise Conflict("not_active")
+    counters.hold_door(session, event.id)
     parties.lock_party(session, registration.id)
     revision = roster.note_change(session, event.id, [registration.id])
-    registrations.revoke_ticket(session, registration.id, revision, now)
+    ticket_rows.revoke_ticket(session, registration.id, revision, now)
     issue_ticket(session, event.id, registration.id, now)
     outbox.promise(session, [registration], MessageKind.TICKET_AGAIN, now)
     audit.record(session, actor, event.id, audit.Change("ticket.reissued", "registration", registration.id), now)
@@ -57,7 +60,11 @@ def reissue(session: Session, event: Event, registration: Registration, actor: A
 
 def get_face(session: Session, event: Event, registration: Registration, vault: KeyVault) -> TicketFace:
     """Return what the valid ticket of a registration shows; raise WrongSecret when SECRET_KEY has changed."""
-    ticket = registrations.get_ticket(session, registration.id)
-    private_key = vault.open(get_event_key(session, event.id).encrypted_private_key)
-    code = ticket_code.pack(event.event_number, ticket.secret, private_key)
+    ticket = ticket_rows.get_ticket(session, registration.id)
+    return face_of(event, get_event_key(session, event.id), ticket, vault)
+
+
+def face_of(event: Event, key: EventKey, ticket: Ticket, vault: KeyVault) -> TicketFace:
+    """Return what a ticket shows, from what has been read already; raise WrongSecret when SECRET_KEY has changed."""
+    code = ticket_code.pack(event.event_number, ticket.secret, vault.open(key.encrypted_private_key))
     return TicketFace(code, ticket_code.format_short_code(ticket.short_code))

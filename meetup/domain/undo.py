@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from meetup.domain import audit, replay, roster
 from meetup.domain.audit import Actor
 from meetup.errors import Conflict, NotAllowed, NotFound
-from meetup.storage import parties, scans
+from meetup.storage import counters, parties, scans
 from meetup.storage.audit import ActorKind
 from meetup.storage.events import Event
 from meetup.storage.scans import Device, Direction, Outcome
@@ -32,6 +32,7 @@ def undo(session: Session, event: Event, device: Device, scan_id: str, now: date
         return
     if not device.is_supervisor and now - stored.received_at > UNDO_WITHIN:
         raise Conflict("too_late")
+    counters.hold_door(session, event.id)
     parties.lock_party(session, stored.registration_id)
     if not scans.mark_undone(session, stored, device.id, now):
         return

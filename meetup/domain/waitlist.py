@@ -29,6 +29,7 @@ def seat_waiting(session: Session, event: Event, now: datetime, limit: int = BAT
     chosen = _first_that_fit(waiting, seats.free, event.is_passing_over)
     if not chosen:
         return 0
+    counters.hold_door(session, event.id)
     registrations.confirm_all(session, [each.id for each in chosen], now)
     people = sum(each.people for each in chosen)
     counters.move_people(session, event.id, people, source=State.WAITLISTED, target=State.CONFIRMED)

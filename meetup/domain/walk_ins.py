@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from meetup.domain import audit, check_in, offline_scans, outbox, roster, tickets
 from meetup.domain.audit import Actor
-from meetup.domain.check_in import ScanRequest, Verdict
+from meetup.domain.door_desk import ScanRequest, Verdict
 from meetup.domain.door_seats import has_room_inside
 from meetup.domain.offline_scans import OfflineScan
 from meetup.domain.outbox import MessageKind

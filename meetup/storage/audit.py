@@ -4,10 +4,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, String, insert
+from sqlalchemy import JSON, BigInteger, Index, Integer, String
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from meetup.storage.db import Base, UtcDateTime
+from meetup.storage.db import Base, UtcDateTime, table_of
+from meetup.storage.prepared import RowInsert
 
 
 class ActorKind(StrEnum):
@@ -36,6 +37,9 @@ class AuditEntry(Base):
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+_insert = RowInsert(table_of(AuditEntry))
+
+
 def insert_entries(session: Session, rows: list[dict[str, Any]]) -> None:
     """Append entries to the log."""
-    session.execute(insert(AuditEntry), rows)
+    _insert.run(session, rows)

@@ -1,17 +1,17 @@
-"""Counters kept in the transactions that change what they count: seats, the door, arrivals by minute.
+"""Counters kept in the transactions that change what they count: seats and the door.
 
 No foreign key points at them or from them: a check of one on a hot row makes every writer queue (PostgreSQL's
 multixacts), and the rows are made and removed together with their event.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from sqlalchemy import Integer, UniqueConstraint, func, select, update
-from sqlalchemy.engine import Row
+from sqlalchemy import Integer, bindparam, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from meetup.storage.db import Base, changed_rows, insert_or_ignore
+from meetup.storage.db import Base, changed_rows, table_of
+from meetup.storage.prepared import Prepared
 
 
 class SeatCounter(Base):
@@ -61,19 +61,6 @@ class DoorCounter(Base):
         return cls(event_id=event_id, inside=0, arrived=0, refused=0, unticketed=0, roster_revision=0)
 
 
-class GateArrival(Base):
-    """People who arrived (first entries) at one gate within one minute (minutes since 1970, UTC)."""
-
-    __tablename__ = "gate_arrivals"
-    __table_args__ = (UniqueConstraint("event_id", "gate_id", "minute"),)
-
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    event_id: Mapped[int] = mapped_column(Integer)
-    gate_id: Mapped[int] = mapped_column(Integer)
-    minute: Mapped[int] = mapped_column(Integer)
-    arrived: Mapped[int] = mapped_column(Integer)
-
-
 def get_seats(session: Session, event_id: int) -> SeatCounter:
     """Return the seats of an event as they stand now."""
     return session.get_one(SeatCounter, event_id, populate_existing=True)
@@ -95,18 +82,109 @@ def lock_seats(session: Session, event_id: int) -> SeatCounter:
     return session.get_one(SeatCounter, event_id, populate_existing=True, with_for_update=True)
 
 
-def take_seat(session: Session, event_id: int, people: int) -> bool:
-    """Take seats for a party, all or none; False when they do not fit or somebody waits already.
+@dataclass
+class HeldSeats:
+    """The seats of an event while a transaction holds them."""
 
-    One conditional write: safe under any number of callers (rules 2.3, 2.5).
-    """
-    fits = SeatCounter.capacity.is_(None) | (SeatCounter.confirmed + people <= SeatCounter.capacity)
-    statement = (
-        update(SeatCounter)
-        .where(SeatCounter.event_id == event_id, SeatCounter.waitlisted == 0, fits)
-        .values(confirmed=SeatCounter.confirmed + people)
+    event_id: int
+    capacity: int | None
+    confirmed: int
+    waitlisted: int
+    unverified: int
+
+
+@dataclass
+class HeldDoor:
+    """The door of an event while a transaction holds it."""
+
+    event_id: int
+    venue_limit: int | None
+    inside: int
+    arrived: int
+    roster_revision: int
+
+
+_seats = table_of(SeatCounter)
+_doors = table_of(DoorCounter)
+_hold_seats = Prepared(
+    lambda _places: (
+        select(*(_seats.c[field.name] for field in fields(HeldSeats)))
+        .where(_seats.c.event_id == bindparam("event"))
+        .with_for_update()
     )
-    return changed_rows(session, statement) == 1
+)
+_settle_seats = Prepared(
+    lambda _places: (
+        update(_seats)
+        .where(
+            _seats.c.event_id == bindparam("event"),
+            _seats.c.confirmed == bindparam("confirmed_before"),
+            _seats.c.waitlisted == bindparam("waitlisted_before"),
+        )
+        .values(
+            confirmed=_seats.c.confirmed + bindparam("seated"), waitlisted=_seats.c.waitlisted + bindparam("waiting")
+        )
+    )
+)
+_hold_door = Prepared(
+    lambda _places: (
+        select(*(_doors.c[field.name] for field in fields(HeldDoor)))
+        .where(_doors.c.event_id == bindparam("event"))
+        .with_for_update()
+    )
+)
+_settle_door = Prepared(
+    lambda _places: (
+        update(_doors)
+        .where(
+            _doors.c.event_id == bindparam("event"),
+            _doors.c.inside == bindparam("inside_before"),
+            _doors.c.arrived == bindparam("arrived_before"),
+            _doors.c.roster_revision == bindparam("revision_before"),
+        )
+        .values(
+            inside=bindparam("inside_now"),
+            arrived=bindparam("arrived_now"),
+            refused=_doors.c.refused + bindparam("more_refused"),
+            roster_revision=bindparam("revision_now"),
+        )
+    )
+)
+
+
+_numbers = Prepared(
+    lambda _places: (
+        select(_doors.c.inside, _doors.c.arrived, _seats.c.confirmed, _doors.c.venue_limit)
+        .join(_seats, _seats.c.event_id == _doors.c.event_id)
+        .where(_doors.c.event_id == bindparam("event"))
+    )
+)
+
+
+def get_numbers(session: Session, event_id: int) -> tuple[int, int, int, int | None]:
+    """Return (inside, arrived, confirmed, venue limit) of an event as they stand now."""
+    inside, arrived, confirmed, venue_limit = _numbers.fetch(session, {"event": event_id})[0]
+    return inside, arrived, confirmed, venue_limit
+
+
+def hold_seats(session: Session, event_id: int) -> HeldSeats:
+    """Return the seats of an event and keep every other writer from them, as lock_seats() does."""
+    return HeldSeats(*_hold_seats.fetch(session, {"event": event_id})[0])
+
+
+def settle_seats(session: Session, held: HeldSeats | SeatCounter, *, confirmed: int, waitlisted: int) -> bool:
+    """Count people who got a seat or a place in the line; False when the seats are not as they were when held.
+
+    Whoever holds the seats keeps every other writer away, and this one conditional write would notice one that was not.
+    """
+    values = {
+        "event": held.event_id,
+        "confirmed_before": held.confirmed,
+        "waitlisted_before": held.waitlisted,
+        "seated": confirmed,
+        "waiting": waitlisted,
+    }
+    return _settle_seats.run(session, [values]) == 1
 
 
 def take_seat_at_door(session: Session, event_id: int, people: int) -> bool:
@@ -136,15 +214,31 @@ def set_limits(session: Session, event_id: int, *, capacity: int | None, venue_l
     changed_rows(session, update(DoorCounter).where(DoorCounter.event_id == event_id).values(venue_limit=venue_limit))
 
 
-def let_in(session: Session, event_id: int, people: int, arrivals: int) -> bool:
-    """Count people in, if the venue still holds them; False when it is full. One conditional write (rules 4.9)."""
-    holds = DoorCounter.venue_limit.is_(None) | (DoorCounter.inside + people <= DoorCounter.venue_limit)
-    statement = (
-        update(DoorCounter)
-        .where(DoorCounter.event_id == event_id, holds)
-        .values(inside=DoorCounter.inside + people, arrived=DoorCounter.arrived + arrivals)
-    )
-    return changed_rows(session, statement) == 1
+def hold_door(session: Session, event_id: int) -> HeldDoor:
+    """Return the door of an event and keep every other writer from it until the transaction ends.
+
+    Whoever also holds seats holds them first, and parties after the door. Whoever changes a registration or stores a
+    scan holds the door before, so that no two ever wait for each other.
+    """
+    return HeldDoor(*_hold_door.fetch(session, {"event": event_id})[0])
+
+
+def settle_door(session: Session, held: HeldDoor, *, inside: int, arrived: int, refused: int, revision: int) -> bool:
+    """Write down what the door counts now; False when it was not as it was held.
+
+    hold_door() keeps others away meanwhile, and this one conditional write would notice one that was not.
+    """
+    values = {
+        "event": held.event_id,
+        "inside_before": held.inside,
+        "arrived_before": held.arrived,
+        "revision_before": held.roster_revision,
+        "inside_now": inside,
+        "arrived_now": arrived,
+        "more_refused": refused,
+        "revision_now": revision,
+    }
+    return _settle_door.run(session, [values]) == 1
 
 
 def shift_door(session: Session, event_id: int, *, inside: int, arrived: int) -> None:
@@ -162,33 +256,3 @@ def count_refusal(session: Session, event_id: int) -> None:
     changed_rows(
         session, update(DoorCounter).where(DoorCounter.event_id == event_id).values(refused=DoorCounter.refused + 1)
     )
-
-
-def add_arrivals(session: Session, event_id: int, gate_id: int, minute: int, people: int) -> None:
-    """Count first entries at a gate within a minute; negative takes them back."""
-    key = {"event_id": event_id, "gate_id": gate_id, "minute": minute}
-    changed_rows(session, insert_or_ignore(session, GateArrival).values(**key, arrived=0))
-    changed_rows(session, update(GateArrival).filter_by(**key).values(arrived=GateArrival.arrived + people))
-
-
-def list_arrivals_by_minute(session: Session, event_id: int) -> Sequence[Row[int, int]]:
-    """Return (minute, people) of every minute with arrivals, oldest first."""
-    statement = (
-        select(GateArrival.minute, func.sum(GateArrival.arrived))
-        .where(GateArrival.event_id == event_id)
-        .group_by(GateArrival.minute)
-        .having(func.sum(GateArrival.arrived) > 0)
-        .order_by(GateArrival.minute)
-    )
-    return session.execute(statement).all()
-
-
-def list_arrivals_by_gate(session: Session, event_id: int, since_minute: int) -> Sequence[Row[int, int, int]]:
-    """Return (gate id, arrivals ever, arrivals since that minute) for each gate with arrivals."""
-    recent = func.sum(GateArrival.arrived).filter(GateArrival.minute >= since_minute)
-    statement = (
-        select(GateArrival.gate_id, func.sum(GateArrival.arrived), func.coalesce(recent, 0))
-        .where(GateArrival.event_id == event_id)
-        .group_by(GateArrival.gate_id)
-    )
-    return session.execute(statement).all()

@@ -1,24 +1,22 @@
 """The database: naming convention, UTC times, and transaction(), the only place that commits."""
 
 import contextlib
-import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, Table, event
+from sqlalchemy import DateTime, Dialect, MetaData, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert, UpdateBase
 from sqlalchemy.types import TypeDecorator
 
 from meetup.errors import Busy
+from meetup.storage.writer_turn import writer_turn
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -27,10 +25,6 @@ NAMING_CONVENTION = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-BUSY_TIMEOUT_MILLISECONDS = 5000
-# One writer at a time in a process. SQLite allows no more, and under gevent a second BEGIN IMMEDIATE
-# would block the whole process, and with it the greenlet that has to commit first.
-_sqlite_writer = threading.Lock()
 
 
 class Base(DeclarativeBase):
@@ -73,7 +67,7 @@ def transaction() -> Iterator[Session]:
     if session.info.get("in_transaction"):
         raise RuntimeError("a transaction inside a transaction")
     session.rollback()
-    with _writer_turn(session), storage_errors():
+    with _turn(session), storage_errors():
         session.info["in_transaction"] = True
         try:
             session.connection(execution_options={"turnout_write": True})
@@ -84,13 +78,13 @@ def transaction() -> Iterator[Session]:
             session.rollback()
 
 
-@contextlib.contextmanager
-def _writer_turn(session: Session) -> Iterator[None]:
-    if session.get_bind().dialect.name == "sqlite":
-        with _sqlite_writer:
-            yield
-    else:
-        yield
+def _turn(session: Session) -> contextlib.AbstractContextManager[None]:
+    """Return the wait for SQLite's one writer; PostgreSQL has any number and keeps them apart by itself."""
+    engine = session.get_bind().engine
+    if engine.dialect.name != "sqlite":
+        return contextlib.nullcontext()
+    path = engine.url.database
+    return writer_turn(path if path and path != ":memory:" else None)
 
 
 @contextlib.contextmanager
@@ -98,6 +92,8 @@ def storage_errors() -> Iterator[None]:
     """Turn a locked, full or absent database into Busy, for reads that no transaction() stands around."""
     try:
         yield
+    except PoolTimeout as error:
+        raise Busy from error
     except (OperationalError, InterfaceError) as error:
         if is_storage_trouble(error):
             raise Busy from error
@@ -129,10 +125,21 @@ def changed_rows(session: Session, statement: UpdateBase) -> int:
     return rowcount
 
 
-def _keep_from_others(path: str | None) -> None:
-    """Let nobody but the site's own account read the database file."""
-    if path and path != ":memory:" and os.stat(path).st_mode & 0o077:
-        os.chmod(path, 0o600)
+def let_go_of_lost_connection(_error: BaseException | None = None) -> None:
+    """End what this request still reads; a connection that was lost since its last answer is no failure of it."""
+    if db.session.registry.has():
+        session: Session = db.session()
+        try:
+            session.close()
+        except DBAPIError:
+            session.invalidate()
+
+
+def table_of(model: type[Base]) -> Table:
+    """Return the table of a class, for statements that need none of its objects."""
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
 
 
 def insert_or_ignore(session: Session, table: type[Base] | Table) -> Insert:
@@ -141,23 +148,3 @@ def insert_or_ignore(session: Session, table: type[Base] | Table) -> Insert:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement: Insert = insert(table).on_conflict_do_nothing()
     return statement
-
-
-def configure_engine(engine: Engine) -> None:
-    """Make SQLite durable and let transactions, not the driver, say when they begin (rules 1.3)."""
-    if engine.dialect.name != "sqlite":
-        return
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MILLISECONDS}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        _keep_from_others(engine.url.database)
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        is_write = connection.get_execution_options().get("turnout_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")

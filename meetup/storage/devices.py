@@ -1,12 +1,14 @@
 """Reading and changing devices and their pairing links."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from meetup.storage.db import changed_rows
+from meetup.storage.db import changed_rows, table_of
+from meetup.storage.prepared import Prepared, in_list
 from meetup.storage.scans import Device, DeviceToken, Gate, PairingCode
 
 
@@ -20,6 +22,40 @@ def find_device_by_token(session: Session, token_hash: str) -> tuple[Device, Gat
     )
     row = session.execute(statement).one_or_none()
     return (row[0], row[1]) if row else None
+
+
+class PairedDevice(NamedTuple):
+    """A device that has not been revoked, as a scan needs it."""
+
+    id: int
+    event_id: int
+    gate_id: int
+    name: str
+    is_supervisor: bool
+    gate_name: str
+
+
+def list_paired(session: Session, token_hashes: Sequence[str]) -> dict[str, PairedDevice]:
+    """Return the devices that these credentials belong to, by credential; revoked ones are not among them."""
+    return {str(row[0]): PairedDevice(*row[1:]) for row in _paired.fetch(session, {}, token_hashes)}
+
+
+_paired = Prepared(
+    lambda places: (
+        select(
+            DeviceToken.token_hash,
+            Device.id,
+            Device.event_id,
+            Device.gate_id,
+            Device.name,
+            Device.is_supervisor,
+            Gate.name,
+        )
+        .join(Device, Device.id == DeviceToken.device_id)
+        .join(Gate, Gate.id == Device.gate_id)
+        .where(in_list(table_of(DeviceToken).c.token_hash, places), Device.revoked_at.is_(None))
+    )
+)
 
 
 def find_device(session: Session, event_id: int, public_id: str) -> Device | None:

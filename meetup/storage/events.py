@@ -19,6 +19,14 @@ class Mode(StrEnum):
     APPROVAL = "approval"
 
 
+class WaitingRoomUse(StrEnum):
+    """When browsers wait for the form: never, above a rate, or from before an announced opening on."""
+
+    OFF = "off"
+    AUTOMATIC = "automatic"
+    OPENING = "opening"
+
+
 class Role(StrEnum):
     """What an account may do with an event (rules 5.1)."""
 
@@ -54,6 +62,8 @@ class Event(Base):
     doors_open_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     doors_close_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     accent: Mapped[str] = mapped_column(String(20), default="indigo")
+    waiting_room: Mapped[str] = mapped_column(String(20), default=WaitingRoomUse.OFF, server_default="off")
+    waiting_room_rate: Mapped[int] = mapped_column(Integer, default=120, server_default="120")
     is_published: Mapped[bool] = mapped_column(Boolean, default=False)
     revision: Mapped[int] = mapped_column(Integer, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

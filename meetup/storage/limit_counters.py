@@ -5,41 +5,27 @@ Flask-Limiter understands. Counts are exact across processes without Redis. They
 so that counting never waits for a registration's commit, nor the other way round.
 """
 
-import fcntl
 import hashlib
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from limits.storage import MovingWindowSupport, Storage
+from limits.storage import MovingWindowSupport, SlidingWindowCounterSupport, Storage
 
 from meetup.clock import utc_now
+from meetup.storage.limit_file import WAIT_SECONDS, execute, file_lock, open_or_replace
 
 SCHEME = "turnout+sqlite"
 
-# Nothing that serves a page may wait longer than this for its limits (rules 5.5).
-WAIT_SECONDS = 0.3
-STEP_SECONDS = 0.0002
 # After a wait in vain the next callers fail at once, or they would wait one after the other.
 REST_SECONDS = 1.0
 PRUNE_EVERY_SECONDS = 10
 PRUNE_AT_ONCE = 2000
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS counters (
-    key BLOB PRIMARY KEY, amount INTEGER NOT NULL, expires_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS entries (
-    key BLOB NOT NULL, at REAL NOT NULL, amount INTEGER NOT NULL, expires_at REAL NOT NULL, PRIMARY KEY (key, at)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS counters_by_expiry ON counters (expires_at);
-CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires_at);
-"""
 
 # An expired counter starts anew in the same statement, so that no two processes can both start it.
 _INCREASE = """
@@ -57,8 +43,24 @@ WHERE (SELECT coalesce(sum(amount), 0) FROM entries WHERE key = :key AND at >= :
 ON CONFLICT (key, at) DO UPDATE SET amount = amount + excluded.amount
 """
 
+# The same for a sliding window: what stands in the window before this one counts for as much of it as still overlaps.
+_SLIDE = """
+INSERT INTO windows (key, started_at, previous, current, expires_at)
+VALUES (:key, :started_at, 0, :amount, :expires_at)
+ON CONFLICT (key) DO UPDATE SET
+    previous = CASE started_at WHEN :started_at THEN previous WHEN :before THEN current ELSE 0 END,
+    current = CASE started_at WHEN :started_at THEN current ELSE 0 END + :amount,
+    started_at = :started_at,
+    expires_at = :expires_at
+WHERE CASE started_at WHEN :started_at THEN previous * :overlap + current WHEN :before THEN current * :overlap ELSE 0
+    END + :amount <= :limit
+"""
+
 # Connections that came over a fork: SQLite forbids a child process to use its parent's, even to close it.
 _inherited: list[sqlite3.Connection] = []
+
+# Each table with its primary key.
+_TABLES = {"counters": "key", "entries": "key, at", "windows": "key"}
 
 _WINDOW = "SELECT min(at), coalesce(sum(amount), 0) FROM entries WHERE key = ? AND at >= ?"
 
@@ -68,7 +70,7 @@ def limit_counters_address(file: Path) -> str:
     return f"{SCHEME}://{quote(str(file))}"
 
 
-class LimitCounters(Storage, MovingWindowSupport):
+class LimitCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
     """Counters for fixed and moving windows in one SQLite file; safe for threads, greenlets and processes.
 
     A file that cannot be used, or is busy for longer than 0.3 seconds, raises `limits.errors.StorageError`, upon which
@@ -102,7 +104,7 @@ class LimitCounters(Storage, MovingWindowSupport):
         now = _now_seconds()
         values = {"key": _digest(key), "amount": amount, "now": now, "expires_at": now + expiry}
         with self._open_connection() as connection:
-            rows = _execute(connection, _INCREASE, values).fetchall()
+            rows = execute(connection, _INCREASE, values).fetchall()
             self._prune(connection, now)
         return int(rows[0][0])
 
@@ -120,7 +122,7 @@ class LimitCounters(Storage, MovingWindowSupport):
         values = {"key": _digest(key), "amount": amount, "limit": limit, "now": now}
         values |= {"since": now - expiry, "expires_at": now + expiry}
         with self._open_connection() as connection:
-            entered = _execute(connection, _ACQUIRE, values).rowcount > 0
+            entered = execute(connection, _ACQUIRE, values).rowcount > 0
             self._prune(connection, now)
         return entered
 
@@ -128,14 +130,46 @@ class LimitCounters(Storage, MovingWindowSupport):
         """Return when the oldest hit of the last `expiry` seconds came (now if none did) and how many there are."""
         now = _now_seconds()
         with self._open_connection() as connection:
-            started_at, amount = _execute(connection, _WINDOW, (_digest(key), now - expiry)).fetchone()
+            started_at, amount = execute(connection, _WINDOW, (_digest(key), now - expiry)).fetchone()
         return (now if started_at is None else float(started_at)), int(amount)
+
+    def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count `amount` hits if no more than `limit` then weigh in the last `expiry` seconds; return whether."""
+        now = _now_seconds()
+        started_at = now - now % expiry
+        if amount > limit:
+            return False
+        values = {"key": _digest(key), "amount": amount, "limit": limit, "started_at": started_at}
+        values |= {"before": started_at - expiry, "overlap": 1 - (now - started_at) / expiry}
+        values["expires_at"] = started_at + 2 * expiry
+        with self._open_connection() as connection:
+            entered = execute(connection, _SLIDE, values).rowcount > 0
+            self._prune(connection, now)
+        return entered
+
+    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        """Return (hits of the window before, seconds it still counts, hits of this window, seconds it lasts)."""
+        now = _now_seconds()
+        started_at = now - now % expiry
+        query = "SELECT started_at, previous, current FROM windows WHERE key = ?"
+        with self._open_connection() as connection:
+            row = execute(connection, query, (_digest(key),)).fetchone()
+        left = started_at + expiry - now
+        if row is None or row[0] not in (started_at, started_at - expiry):
+            return 0, 0.0, 0, 0.0
+        if row[0] == started_at:
+            return int(row[1]), left, int(row[2]), left + expiry
+        return int(row[2]), left, 0, 0.0
+
+    def clear_sliding_window(self, key: str, expiry: int) -> None:
+        """Forget the window of `key`."""
+        self.clear(key)
 
     def check(self) -> bool:
         """Return whether counting works now; a spoilt file is made anew on the way. Raises nothing."""
         try:
             with self._open_connection() as connection:
-                _execute(connection, "UPDATE counters SET amount = amount WHERE FALSE", ())
+                execute(connection, "UPDATE counters SET amount = amount WHERE FALSE", ())
         except self.base_exceptions:
             return False
         return True
@@ -143,13 +177,13 @@ class LimitCounters(Storage, MovingWindowSupport):
     def reset(self) -> int:
         """Forget every count; return how many rows went."""
         with self._open_connection() as connection:
-            return sum(_execute(connection, f"DELETE FROM {table}", ()).rowcount for table in ("counters", "entries"))
+            return sum(execute(connection, f"DELETE FROM {table}", ()).rowcount for table in _TABLES)
 
     def clear(self, key: str) -> None:
         """Forget the counts of `key`."""
         with self._open_connection() as connection:
-            for table in ("counters", "entries"):
-                _execute(connection, f"DELETE FROM {table} WHERE key = ?", (_digest(key),))
+            for table in _TABLES:
+                execute(connection, f"DELETE FROM {table} WHERE key = ?", (_digest(key),))
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -165,7 +199,7 @@ class LimitCounters(Storage, MovingWindowSupport):
         now = _now_seconds()
         query = "SELECT amount, expires_at FROM counters WHERE key = ? AND expires_at > ?"
         with self._open_connection() as connection:
-            row = _execute(connection, query, (_digest(key), now)).fetchone()
+            row = execute(connection, query, (_digest(key), now)).fetchone()
         return (int(row[0]), float(row[1])) if row else (0, now)
 
     def _prune(self, connection: sqlite3.Connection, now: float) -> None:
@@ -173,10 +207,10 @@ class LimitCounters(Storage, MovingWindowSupport):
         if now < self._prune_at:
             return
         gone = 0
-        for table, key in (("counters", "key"), ("entries", "key, at")):
+        for table, key in _TABLES.items():
             oldest = f"SELECT {key} FROM {table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
             deletion = f"DELETE FROM {table} WHERE ({key}) IN ({oldest})"
-            gone = max(gone, _execute(connection, deletion, (now, PRUNE_AT_ONCE)).rowcount)
+            gone = max(gone, execute(connection, deletion, (now, PRUNE_AT_ONCE)).rowcount)
         self._prune_at = now if gone == PRUNE_AT_ONCE else now + PRUNE_EVERY_SECONDS
 
     @contextmanager
@@ -189,8 +223,8 @@ class LimitCounters(Storage, MovingWindowSupport):
                 raise sqlite3.OperationalError("limit counters were busy a moment ago")
             if self._connection is None or self._opened_as != self._identity():
                 self.close()
-                with _file_lock(self._file):
-                    self._connection = _open_or_replace(self._file)
+                with file_lock(self._file):
+                    self._connection = open_or_replace(self._file)
                 self._opened_as = self._identity()
             yield self._connection
         except self.base_exceptions as error:
@@ -216,71 +250,3 @@ def _digest(key: str) -> bytes:
 
 def _now_seconds() -> float:
     return utc_now().timestamp()
-
-
-def _execute(
-    connection: sqlite3.Connection, statement: str, values: Mapping[str, object] | Sequence[object]
-) -> sqlite3.Cursor:
-    """Run one statement, which is a transaction of its own, waiting for other processes in short steps.
-
-    SQLite's own waiting starves a process while another is busy (it was seen to wait 0.3 seconds in vain), and stops
-    every greenlet of the worker meanwhile.
-    """
-    give_up_at = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            return connection.execute(statement, values)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
-                raise
-        time.sleep(STEP_SECONDS)
-
-
-@contextmanager
-def _file_lock(file: Path) -> Iterator[None]:
-    """Let one process at a time open or replace the counters."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(f"{file}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        give_up_at = time.monotonic() + WAIT_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= give_up_at:
-                    raise
-                time.sleep(0.005)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _open_or_replace(file: Path) -> sqlite3.Connection:
-    """Open the counters, making them anew when there are none or a power cut has spoilt them."""
-    try:
-        return _open(file)
-    except sqlite3.OperationalError:
-        # Busy, full or forbidden: the file itself may be sound.
-        raise
-    except sqlite3.DatabaseError:
-        for suffix in ("-wal", "-shm", ""):
-            Path(f"{file}{suffix}").unlink(missing_ok=True)
-        return _open(file)
-
-
-def _open(file: Path) -> sqlite3.Connection:
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = sqlite3.connect(file, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        # Counts may be lost at a power cut, so no hit waits for the disk; a crash of a process alone loses none.
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.executescript(_SCHEMA)
-        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise sqlite3.DatabaseError("limit counters are spoilt")
-        connection.execute("PRAGMA busy_timeout = 0")
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -1,15 +1,19 @@
 """The outbox: messages not yet delivered, and what became of those that were."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, func, insert, or_, select, update
+from sqlalchemy import ForeignKey, Index, Integer, String, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore
-from meetup.storage.events import Event
+from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore, table_of
+from meetup.storage.events import Event, EventKey
+from meetup.storage.prepared import Prepared, RowInsert, in_list
 from meetup.storage.registrations import Registration
+from meetup.storage.tickets import Ticket
 
 
 class MessageState(StrEnum):
@@ -29,6 +33,7 @@ class OutboxMessage(Base):
     __table_args__ = (
         Index("ix_outbox_state_priority_next", "state", "priority", "next_attempt_at"),
         Index("ix_outbox_event_id_id", "event_id", "id"),
+        Index("ix_outbox_event_id_address_key", "event_id", "address_key"),
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -37,6 +42,7 @@ class OutboxMessage(Base):
     kind: Mapped[str] = mapped_column(String(40))
     dedupe_key: Mapped[str] = mapped_column(String(120), unique=True)
     to_address: Mapped[str] = mapped_column(String(254))
+    address_key: Mapped[str] = mapped_column(String(254), default="", server_default=text("''"))
     locale: Mapped[str] = mapped_column(String(10))
     message_token: Mapped[str] = mapped_column(String(43), unique=True)
     state: Mapped[str] = mapped_column(String(10))
@@ -50,6 +56,17 @@ class OutboxMessage(Base):
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+_messages = table_of(OutboxMessage)
+# Made once: there is one for each mail, and making it anew would cost more than carrying it out.
+_finishing = update(_messages).where(
+    _messages.c.id == bindparam("held_id"),
+    _messages.c.lease_token == bindparam("held_by"),
+    _messages.c.state == MessageState.SENDING,
+)
+# Sent by the site's own doing, whoever typed what.
+NOT_BY_FORMS = "registration_promoted"
+
+
 class WorkerNote(Base):
     """What the workers last said of themselves: one row a name, such as `mail_stopped`."""
 
@@ -60,9 +77,48 @@ class WorkerNote(Base):
     text: Mapped[str] = mapped_column(String(300))
 
 
+@dataclass(frozen=True)
+class LeasedMessage:
+    """A message in somebody's lease with all that its mail is made of, as it stood when it was read."""
+
+    message: OutboxMessage
+    registration: Registration | None
+    ticket: Ticket | None
+    event: Event
+    key: EventKey
+
+
+_insert = RowInsert(_messages)
+
+
 def insert_messages(session: Session, rows: list[dict[str, Any]]) -> None:
     """Store messages; every dedupe_key must be new (one row for each promised mail, rules 1.2)."""
-    session.execute(insert(OutboxMessage), rows)
+    _insert.run(session, rows)
+
+
+def list_sent_by_forms(
+    session: Session, event_id: int, address_keys: Sequence[str], since: datetime
+) -> Sequence[tuple[str, datetime]]:
+    """Return (address key, promised at) of the mails that forms have sent these addresses since then, oldest first.
+
+    The kind that nobody can cause by typing an address does not count, nor do mails that were held back.
+    """
+    return _sent_by_forms.fetch(session, {"event": event_id, "since": since}, address_keys)
+
+
+_sent_by_forms = Prepared(
+    lambda places: (
+        select(_messages.c.address_key, _messages.c.created_at)
+        .where(
+            _messages.c.event_id == bindparam("event"),
+            in_list(_messages.c.address_key, places),
+            _messages.c.created_at > bindparam("since", type_=_messages.c.created_at.type),
+            _messages.c.state != MessageState.HELD,
+            _messages.c.kind != NOT_BY_FORMS,
+        )
+        .order_by(_messages.c.id)
+    )
+)
 
 
 def claim_due(
@@ -99,9 +155,29 @@ def claim_due(
     return list(session.scalars(order.execution_options(populate_existing=True)))
 
 
-def get_message(session: Session, id: int) -> OutboxMessage:
-    """Return a message as it stands now."""
-    return session.get_one(OutboxMessage, id, populate_existing=True)
+def read_leased(session: Session, lease_token: str) -> list[LeasedMessage]:
+    """Return the messages that a lease still holds, in the order in which they are to be sent.
+
+    They are kept apart from the session: later transactions neither change them nor read them again one by one.
+    """
+    statement = (
+        select(OutboxMessage, Registration, Ticket)
+        .outerjoin(Registration, Registration.id == OutboxMessage.registration_id)
+        .outerjoin(Ticket, (Ticket.registration_id == Registration.id) & Ticket.revoked_at.is_(None))
+        .where(OutboxMessage.lease_token == lease_token, OutboxMessage.state == MessageState.SENDING)
+        .order_by(OutboxMessage.priority, OutboxMessage.next_attempt_at, OutboxMessage.id)
+    )
+    rows = session.execute(statement.execution_options(populate_existing=True)).all()
+    event_ids = {message.event_id for message, _registration, _ticket in rows}
+    described = select(Event, EventKey).join(EventKey, EventKey.event_id == Event.id).where(Event.id.in_(event_ids))
+    events = {
+        event.id: (event, key) for event, key in session.execute(described.execution_options(populate_existing=True))
+    }
+    session.expunge_all()
+    return [
+        LeasedMessage(message, registration, ticket, *events[message.event_id])
+        for message, registration, ticket in rows
+    ]
 
 
 def has_due(session: Session, now: datetime) -> bool:
@@ -122,16 +198,9 @@ def renew_lease(session: Session, lease_token: str, lease_until: datetime) -> in
 
 def finish(session: Session, message_id: int, lease_token: str, values: dict[str, Any]) -> bool:
     """Write down what became of a leased message; False when the lease was lost to another worker."""
-    statement = (
-        update(OutboxMessage)
-        .where(
-            OutboxMessage.id == message_id,
-            OutboxMessage.lease_token == lease_token,
-            OutboxMessage.state == MessageState.SENDING,
-        )
-        .values(lease_token=None, lease_until=None, **values)
-    )
-    return changed_rows(session, statement) == 1
+    parameters = {"held_id": message_id, "held_by": lease_token, "lease_token": None, "lease_until": None}
+    result = session.connection().execute(_finishing, parameters | values)
+    return result.rowcount == 1
 
 
 def release(session: Session, lease_token: str, next_attempt_at: datetime) -> None:

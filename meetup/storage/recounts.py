@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from meetup.storage.arrivals import GateArrival
 from meetup.storage.clicks import Click
-from meetup.storage.counters import DoorCounter, GateArrival, SeatCounter
+from meetup.storage.counters import DoorCounter, SeatCounter
 from meetup.storage.outbox import OutboxMessage
-from meetup.storage.registrations import Registration, State, Ticket
+from meetup.storage.registrations import Registration, State
 from meetup.storage.scans import Direction, Outcome, Scan
+from meetup.storage.tickets import Ticket
 
 Difference = tuple[int, str, int, int]
 

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
-from meetup.storage.registrations import Registration, State, fold
+from meetup.storage.registrations import Registration, State
+from meetup.storage.search_index import holds_words
 
 EXPORT_BATCH = 500
 ExportRow = Row[int, str, str, int, str, str, datetime, datetime | None, int]
@@ -21,16 +22,15 @@ def list_registrations(
 
     The waitlist comes in its own order, what was searched for by name, all else newest first.
     """
-    statement = select(Registration).where(*_conditions(event_id, text, state))
+    statement = select(Registration).where(*_conditions(session, event_id, text, state))
     statement = _in_order(statement, text, state).limit(limit).offset(offset)
     return list(session.scalars(statement.execution_options(populate_existing=True)))
 
 
 def count_registrations(session: Session, event_id: int, *, text: str) -> dict[str, int]:
     """Return how many registrations with such a name or address stand in each state; absent: none."""
-    statement = (
-        select(Registration.state, func.count()).where(*_conditions(event_id, text, None)).group_by(Registration.state)
-    )
+    conditions = _conditions(session, event_id, text, None)
+    statement = select(Registration.state, func.count()).where(*conditions).group_by(Registration.state)
     return {state: count for state, count in session.execute(statement)}
 
 
@@ -70,9 +70,8 @@ def _list_after(session: Session, event_id: int, last_id: int) -> Sequence[Expor
     return session.execute(statement).all()
 
 
-def _conditions(event_id: int, text: str, state: State | None) -> list[ColumnElement[bool]]:
-    conditions = [Registration.event_id == event_id]
-    conditions += [Registration.search_text.contains(word, autoescape=True) for word in fold(text).split()]
+def _conditions(session: Session, event_id: int, text: str, state: State | None) -> list[ColumnElement[bool]]:
+    conditions = [Registration.event_id == event_id, *holds_words(session, event_id, text)]
     if state is not None:
         conditions.append(Registration.state == state)
     return conditions

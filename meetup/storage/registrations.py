@@ -4,17 +4,17 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Boolean,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     String,
     UniqueConstraint,
     and_,
+    bindparam,
     false,
     func,
     or_,
@@ -26,8 +26,10 @@ from sqlalchemy import text as text_clause
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore
+from meetup.storage import prepared
+from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore, table_of
 from meetup.storage.events import Event
+from meetup.storage.prepared import Prepared, RowInsert, in_list
 
 
 class State(StrEnum):
@@ -92,26 +94,44 @@ class Registration(Base):
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class Ticket(Base):
-    """What the QR code carries for a registration; a re-issue revokes it and makes another."""
+class Holder(NamedTuple):
+    """What is to be known of a registration in order to find it again and to write to it."""
 
-    __tablename__ = "tickets"
-    __table_args__ = (UniqueConstraint("event_id", "short_code"),)
+    id: int
+    event_id: int
+    ticket_key: str
+    form_key: str | None
+    state: str
+    email: str
+    email_key: str
+    locale: str
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    event_id: Mapped[int] = mapped_column(ForeignKey(Event.id))
-    registration_id: Mapped[int] = mapped_column(ForeignKey(Registration.id), index=True)
-    secret: Mapped[bytes] = mapped_column(LargeBinary(16), unique=True)
-    short_code: Mapped[str] = mapped_column(String(8))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    revoked_revision: Mapped[int | None] = mapped_column(Integer)
+
+_registrations = table_of(Registration)
+_HOLDER = [_registrations.c[name] for name in Holder._fields]
+_of_addresses = Prepared(
+    lambda places: select(*_HOLDER).where(
+        _registrations.c.event_id == bindparam("event"),
+        in_list(_registrations.c.email_key, places),
+        # Written as in the index, or the database would not see that it serves.
+        text_clause(_IS_ACTIVE),
+    )
+)
+_of_forms = Prepared(
+    lambda places: select(*_HOLDER).where(
+        _registrations.c.event_id == bindparam("event"), in_list(_registrations.c.form_key, places)
+    )
+)
+_insert = RowInsert(_registrations)
+# What a new registration has, whoever made it.
+_NEW = {"inside": 0, "arrived": 0, "has_been_inside": False, "note": "", "is_at_door": False, "revision": 0}
 
 
 def fold(text: str) -> str:
     """Return text as the search compares it: without accents, case and doubled spaces."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(plain.casefold().split())
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return " ".join(text.casefold().split())
 
 
 def insert_registration(session: Session, values: dict[str, Any]) -> int | None:
@@ -121,9 +141,24 @@ def insert_registration(session: Session, values: dict[str, Any]) -> int | None:
     return session.execute(statement).scalar_one_or_none()
 
 
-def insert_ticket(session: Session, values: dict[str, Any]) -> bool:
-    """Store a ticket; False when its short code is taken in the event, so that another can be tried."""
-    return changed_rows(session, insert_or_ignore(session, Ticket).values(**values)) == 1
+def reserve_ids(session: Session, count: int) -> list[int]:
+    """Return ids that no registration has had; on SQLite only the holder of the write lock may ask."""
+    return prepared.reserve_ids(session, _registrations, count)
+
+
+def insert_registrations(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Store registrations whose ids are reserved; an address or form key that is taken raises IntegrityError."""
+    whole = [_NEW | row | {"search_text": fold(f"{row['name']} {row['email']}")[:500]} for row in rows]
+    _insert.run(session, whole)
+
+
+def list_holders(session: Session, event_id: int, form_keys: Sequence[str], email_keys: Sequence[str]) -> list[Holder]:
+    """Return the registrations that a form of these keys made, and those that hold one of these addresses."""
+    rows = _of_addresses.fetch(session, {"event": event_id}, email_keys) if email_keys else []
+    known = {row[0] for row in rows}
+    if form_keys:
+        rows += [row for row in _of_forms.fetch(session, {"event": event_id}, form_keys) if row[0] not in known]
+    return [Holder(*row) for row in rows]
 
 
 def find_active_by_email(session: Session, event_id: int, email_key: str) -> Registration | None:
@@ -156,32 +191,6 @@ def find_by_public_id(session: Session, event_id: int, public_id: str) -> Regist
 def get_registration(session: Session, registration_id: int) -> Registration:
     """Return a registration that exists, as it stands now."""
     return session.get_one(Registration, registration_id, populate_existing=True)
-
-
-def get_ticket(session: Session, registration_id: int) -> Ticket:
-    """Return the ticket of a registration that is valid now."""
-    statement = select(Ticket).where(Ticket.registration_id == registration_id, Ticket.revoked_at.is_(None))
-    return session.scalars(statement).one()
-
-
-def revoke_ticket(session: Session, registration_id: int, revision: int, now: datetime) -> None:
-    """Kill the valid ticket of a registration; phones learn of it with this revision of the roster."""
-    statement = (
-        update(Ticket)
-        .where(Ticket.registration_id == registration_id, Ticket.revoked_at.is_(None))
-        .values(revoked_at=now, revoked_revision=revision)
-    )
-    changed_rows(session, statement)
-
-
-def find_ticket_by_secret(session: Session, event_id: int, secret: bytes) -> Ticket | None:
-    """Return the ticket with this secret in an event, revoked ones too, or None."""
-    return session.scalar(select(Ticket).where(Ticket.event_id == event_id, Ticket.secret == secret))
-
-
-def find_ticket_by_short_code(session: Session, event_id: int, short_code: str) -> Ticket | None:
-    """Return the ticket with this short code in an event, revoked ones too, or None."""
-    return session.scalar(select(Ticket).filter_by(event_id=event_id, short_code=short_code))
 
 
 def change_state(
@@ -265,26 +274,3 @@ def update_details(session: Session, registration: Registration, *, name: str, e
             return changed_rows(session, statement) == 1
     except IntegrityError:
         return False
-
-
-def list_search_texts(session: Session, event_id: int, limit: int) -> list[tuple[int, str]]:
-    """Return (id, folded name and address) of registrations, newest first."""
-    statement = (
-        select(Registration.id, Registration.search_text)
-        .where(Registration.event_id == event_id)
-        .order_by(Registration.id.desc())
-        .limit(limit)
-    )
-    return [(id, text) for id, text in session.execute(statement)]
-
-
-def search(session: Session, event_id: int, text: str, limit: int) -> list[Registration]:
-    """Return registrations whose name or address holds every word of the text, by name (accents, case ignored)."""
-    conditions = [Registration.search_text.contains(word, autoescape=True) for word in fold(text).split()]
-    statement = (
-        select(Registration)
-        .where(Registration.event_id == event_id, *conditions)
-        .order_by(Registration.search_text, Registration.id)
-        .limit(limit)
-    )
-    return list(session.scalars(statement))

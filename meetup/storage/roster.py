@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from meetup.storage.counters import DoorCounter
-from meetup.storage.db import changed_rows
-from meetup.storage.registrations import Registration, State, Ticket
+from meetup.storage.db import changed_rows, table_of
+from meetup.storage.prepared import Prepared
+from meetup.storage.registrations import Registration, State
 from meetup.storage.scans import Device, Gate, Scan
+from meetup.storage.tickets import Ticket
 
 
 def next_revision(session: Session, event_id: int) -> int:
@@ -18,13 +20,18 @@ def next_revision(session: Session, event_id: int) -> int:
     The row is locked until the transaction ends, so numbers become visible in their order, and a phone that has
     read up to one of them has missed nothing before it.
     """
-    statement = (
-        update(DoorCounter)
-        .where(DoorCounter.event_id == event_id)
-        .values(roster_revision=DoorCounter.roster_revision + 1)
-        .returning(DoorCounter.roster_revision)
+    return int(_next_revision.fetch(session, {"event": event_id})[0][0])
+
+
+_doors = table_of(DoorCounter)
+_next_revision = Prepared(
+    lambda _places: (
+        update(_doors)
+        .where(_doors.c.event_id == bindparam("event"))
+        .values(roster_revision=_doors.c.roster_revision + 1)
+        .returning(_doors.c.roster_revision)
     )
-    return session.execute(statement, execution_options={"synchronize_session": False}).scalar_one()
+)
 
 
 def stamp(session: Session, registration_ids: Sequence[int], revision: int) -> None:

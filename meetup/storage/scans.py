@@ -1,5 +1,6 @@
 """Gates, devices, pairing links and the log of scans."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,15 +14,19 @@ from sqlalchemy import (
     Integer,
     String,
     UniqueConstraint,
+    bindparam,
     false,
     select,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore
+from meetup.storage import prepared
+from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore, table_of
 from meetup.storage.events import Event
-from meetup.storage.registrations import Registration, Ticket
+from meetup.storage.prepared import Prepared, RowInsert, in_list
+from meetup.storage.registrations import Registration
+from meetup.storage.tickets import Ticket
 
 CODE_TEXT_LENGTH = 200
 
@@ -156,10 +161,36 @@ class Scan(Base):
     undone_by_device_id: Mapped[int | None] = mapped_column(ForeignKey(Device.id))
 
 
+_scans = table_of(Scan)
+_insert = RowInsert(_scans, is_ignoring=True)
+_by_scan_id = Prepared(
+    lambda places: select(_scans.c.id).where(_scans.c.event_id == bindparam("event"), in_list(_scans.c.scan_id, places))
+)
+
+
 def insert_scan(session: Session, values: dict[str, Any]) -> int | None:
     """Store a scan and return its id; None when its scan_id was stored before."""
     statement = insert_or_ignore(session, Scan).values(**values).returning(Scan.id)
     return session.execute(statement).scalar_one_or_none()
+
+
+def reserve_ids(session: Session, count: int) -> list[int]:
+    """Return ids that no scan has had; on SQLite only the holder of the write lock may ask."""
+    return prepared.reserve_ids(session, _scans, count)
+
+
+def insert_scans(session: Session, rows: list[dict[str, Any]]) -> bool:
+    """Store scans whose ids are reserved; False when one of their scan_ids was stored by somebody else meanwhile."""
+    return _insert.run(session, rows) == len(rows)
+
+
+def list_scans(session: Session, event_id: int, scan_ids: Sequence[str]) -> dict[str, Scan]:
+    """Return the scans that devices made under these ids, by id."""
+    ids = [row[0] for row in _by_scan_id.fetch(session, {"event": event_id}, scan_ids)]
+    if not ids:
+        return {}
+    statement = select(Scan).where(Scan.id.in_(ids))
+    return {scan.scan_id: scan for scan in session.scalars(statement.execution_options(populate_existing=True))}
 
 
 def change_scan(session: Session, id: int, values: dict[str, Any]) -> None:
@@ -183,6 +214,11 @@ def get_scan_with_place(session: Session, id: int) -> tuple[Scan, Gate, Device]:
     )
     scan, gate, device = session.execute(statement).one()
     return scan, gate, device
+
+
+def get_gate(session: Session, id: int) -> Gate:
+    """Return a gate that exists."""
+    return session.get_one(Gate, id)
 
 
 def list_admitted(session: Session, registration_id: int) -> list[Scan]:

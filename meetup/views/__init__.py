@@ -17,14 +17,18 @@ from meetup.views import (
     public,
     registration,
     tickets,
+    verification,
+    waiting_room,
     walk_in,
 )
 
 BLUEPRINTS = (
     public.bp,
     registration.bp,
+    waiting_room.bp,
     walk_in.bp,
     tickets.bp,
+    verification.bp,
     door.bp,
     api_door.bp,
     api_offline.bp,

@@ -7,15 +7,18 @@ from flask import Blueprint, Response, g, jsonify
 from meetup.clock import utc_now
 from meetup.domain import clicks, tickets, walk_ins
 from meetup.domain.audit import Actor
+from meetup.domain.check_in import get_numbers
 from meetup.errors import NotFound
 from meetup.moments import format_moment
 from meetup.site import current_site
-from meetup.storage import counters, events, registrations
+from meetup.storage import events, registrations
 from meetup.storage import roster as roster_rows
 from meetup.storage.audit import ActorKind
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
+from meetup.storage.parties import Party
 from meetup.storage.registrations import Registration
+from meetup.storage.tickets import get_ticket
 from meetup.ticket_code import format_short_code
 from meetup.views.guards import device_only, private
 from meetup.views.limits import limiter, rate
@@ -48,18 +51,17 @@ def walk_in() -> tuple[Response, int]:
     event, device = _event(), g.device
     with transaction() as session:
         verdict = walk_ins.walk_in(session, event, device, wanted.person, wanted.step, now)
-        seats, door = counters.get_seats(session, event.id), counters.get_door(session, event.id)
-        body = present_verdict(verdict, seats, door)
-        if verdict.registration is not None:
-            body["registration"] = _present_ticket(verdict.registration)
+        body = present_verdict(verdict, get_numbers(session, event.id))
+        if verdict.party is not None:
+            body["registration"] = _present_ticket(verdict.party)
     return jsonify(body), 201
 
 
-def _present_ticket(registration: Registration) -> dict[str, Any]:
-    ticket = registrations.get_ticket(db.session(), registration.id)
+def _present_ticket(party: Party | Registration) -> dict[str, Any]:
+    ticket = get_ticket(db.session(), party.id)
     return {
-        "id": registration.public_id,
-        "ticket_url": f"{current_site().config.base_url}/t/{registration.ticket_key}",
+        "id": party.public_id,
+        "ticket_url": f"{current_site().config.base_url}/t/{party.ticket_key}",
         "short_code": format_short_code(ticket.short_code),
     }
 
@@ -95,7 +97,7 @@ def click() -> Response:
             "click_id": wanted.click_id,
             "outcome": "refused" if reason else "admitted",
             "reason": reason,
-            "headcount": present_door(counters.get_seats(session, event.id), counters.get_door(session, event.id)),
+            "headcount": present_door(get_numbers(session, event.id)),
         }
     return jsonify(body)
 

@@ -1,18 +1,23 @@
 """The door API (contract section 5)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
+from sqlalchemy.orm import Session
 
 from meetup.clock import utc_now
 from meetup.domain import check_in, door_search
+from meetup.domain.check_in import ScanAnswer, ScanCommand
 from meetup.domain.undo import undo as undo_scan
-from meetup.errors import NotFound
-from meetup.storage import counters, events
+from meetup.errors import NotFound, Refusal, TooMany
+from meetup.site import current_site
+from meetup.storage import events
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
-from meetup.views.guards import device_only, private
-from meetup.views.limits import limiter, rate
+from meetup.storage.group_commit import GroupCommit
+from meetup.views import limits
+from meetup.views.guards import device_only, known_device_only, private
 from meetup.views.schemas import (
     parse_scan,
     parse_scan_id,
@@ -30,29 +35,27 @@ def _keep_private(response: Response) -> Response:
     return private(response)
 
 
-def _device_key() -> str:
-    return f"device {g.device.id}"
-
-
 def _event() -> Event:
     return events.get_event_by_id(db.session(), g.device.event_id)
 
 
+def _carry_out(session: Session, commands: Sequence[ScanCommand]) -> list[ScanAnswer | Refusal]:
+    return check_in.carry_out(session, commands, current_site().vault, utc_now())
+
+
+_scanning: GroupCommit[ScanCommand, ScanAnswer] = GroupCommit(_carry_out)
+
+
 @bp.post("/scans")
-@device_only
-@limiter.limit(rate("LIMIT_SCANS_PER_DEVICE"), key_func=_device_key)
+@known_device_only
 def scan() -> Response:
     """Decide one scan; the same scan_id gets its first answer for ever."""
-    now = utc_now()
-    scan_request = parse_scan(read_json_object(), now)
-    event = _event()
-    device = g.device
-    with transaction() as session:
-        verdict = check_in.scan(session, event, device, scan_request, now)
-        seats = counters.get_seats(session, event.id)
-        door = counters.get_door(session, event.id)
-        body = present_verdict(verdict, seats, door)
-    return jsonify(body)
+    wait = limits.hit_scan_limit(g.device_id)
+    if wait is not None:
+        raise TooMany(wait)
+    scan_request = parse_scan(read_json_object(), utc_now())
+    answer = _scanning.submit(ScanCommand(g.token_hash, scan_request))
+    return jsonify(present_verdict(answer.verdict, answer.numbers))
 
 
 @bp.delete("/scans/<scan_id>")
@@ -69,7 +72,7 @@ def undo(scan_id: str) -> Response:
         body: dict[str, Any] = {
             "scan_id": known,
             "undone": True,
-            "headcount": present_door(counters.get_seats(session, event.id), counters.get_door(session, event.id)),
+            "headcount": present_door(check_in.get_numbers(session, event.id)),
         }
     return jsonify(body)
 

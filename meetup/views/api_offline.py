@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from meetup.clock import utc_now
 from meetup.domain import devices as device_rules
 from meetup.domain import offline_scans, roster
+from meetup.domain.check_in import get_numbers
 from meetup.domain.offline_scans import OfflineScan
 from meetup.domain.roster import Cursor
 from meetup.errors import Invalid
@@ -72,7 +73,7 @@ def scan_batch() -> Response:
     again = [each["scan_id"] for each in results if each.get("conflict") and each["scan_id"] not in listed]
     if again:
         rows += roster_rows.list_conflicts(session, event_id, scan_ids=again)
-    door = present_door(counters.get_seats(session, event_id), counters.get_door(session, event_id))
+    door = present_door(get_numbers(session, event_id))
     return jsonify({"results": results, "conflicts": [present_conflict(row) for row in rows], "headcount": door})
 
 
@@ -98,7 +99,7 @@ def _record(
 ) -> Iterator[dict[str, Any]]:
     known = [item.scan for item in items if isinstance(item.scan, OfflineScan)]
     recorded = iter(offline_scans.record_all(session, event, device, known, now))
-    seats, door = counters.get_seats(session, event.id), counters.get_door(session, event.id)
+    numbers = get_numbers(session, event.id)
     for item in items:
         answer = item.scan if isinstance(item.scan, Invalid) else next(recorded)
         if isinstance(answer, Invalid):
@@ -109,7 +110,7 @@ def _record(
                 "errors": problem_fields(answer),
             }
         else:
-            yield present_verdict(answer, seats, door)
+            yield present_verdict(answer, numbers)
 
 
 @bp.get("/door/roster")
@@ -147,11 +148,11 @@ def heartbeat() -> Response:
     event, device = _event(), g.device
     with transaction() as session:
         offset = device_rules.report(session, device, said, now)
-        door = counters.get_door(session, event.id)
+        revision = counters.get_door(session, event.id).roster_revision
         answer = {
             "now": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "headcount": present_door(counters.get_seats(session, event.id), door),
-            "roster_cursor_hint": str(Cursor(door.roster_revision)),
+            "headcount": present_door(get_numbers(session, event.id)),
+            "roster_cursor_hint": str(Cursor(revision)),
             "waiting": roster_rows.count_at_door(session, event.id),
             "clock_offset_ms": offset,
         }

@@ -9,8 +9,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from meetup import errors
+from meetup import errors, metrics
 from meetup.storage.db import db, is_storage_trouble
+from meetup.views import busy
 from meetup.views.error_words import field_words, refusal_words
 from meetup.views.limits import seconds_to_wait
 
@@ -37,7 +38,6 @@ HTTP_CODES = {
     431: "too_large",
     500: "internal",
 }
-NOT_SHOWN_AGAIN = frozenset({"csrf_token", "password", "new_password", "website"})
 
 
 def configure_error_pages(app: Flask) -> None:
@@ -101,6 +101,7 @@ def _wants_json() -> bool:
 
 
 def _answer(status: int, error: errors.Refusal) -> Response:
+    metrics.count_refusal(error.code)
     if _wants_json():
         return problem(status, error)
     response = make_response(_page(status, error), status)
@@ -133,16 +134,7 @@ def problem_fields(error: errors.Invalid) -> dict[str, list[str]]:
 
 
 def _page(status: int, error: errors.Refusal) -> str:
+    if status in (429, 503) and busy.is_form_request():
+        return busy.render_refused_form(error)
     words = refusal_words(error.code)
-    is_form = request.method == "POST" and request.path.startswith(("/e/", "/t/"))
-    if status in (429, 503) and is_form:
-        fields = [(name, value) for name, value in request.form.items(multi=True) if name not in NOT_SHOWN_AGAIN]
-        return render_template(
-            "errors/busy.html",
-            heading=words.heading,
-            explanation=words.explanation,
-            retry_after=getattr(error, "retry_after_seconds", 2),
-            replay_url=request.path,
-            replay_fields=fields,
-        )
     return render_template("errors/error.html", status=status, heading=words.heading, explanation=words.explanation)

@@ -75,9 +75,21 @@ REFUSALS: dict[str, Words] = {
         _l("There is no waitlist for this event. Seats that are given back show up on the event page."),
     ),
     "too_many": Words(_l("Too many tries"), _l("Wait a moment and try again. Nothing that you typed is lost.")),
+    "waiting": Words(
+        _l("Many people want a seat right now"),
+        _l("You have a place in the line. What you typed stays on this page: send it again when your turn has come."),
+    ),
     "busy": Words(
         _l("We are very busy right now"),
         _l("Your request was not stored. Try again in a moment: nothing that you typed is lost."),
+    ),
+    "overloaded": Words(
+        _l("Very many people are here right now"),
+        _l("Nothing that you typed is lost: it is kept here, and this page sends it again by itself."),
+    ),
+    "proof_needed": Words(
+        _l("Many people register from where you are"),
+        _l("So that no robot takes the seats, your browser solves a small task first. There is nothing for you to do."),
     ),
     "bad_request": Words(_l("We could not read that"), _l("Go back and try again.")),
     "bad_host": Words(
@@ -118,6 +130,9 @@ FIELD_ERRORS: dict[str, LazyString] = {
     "bad_guest_limit": _l("Choose a number from 0 to 20."),
     "bad_limit": _l("Write a whole number, or leave it empty for no limit."),
     "unknown_accent": _l("Choose one of the colours."),
+    "unknown_waiting_room": _l("Choose one of the three ways."),
+    "bad_waiting_room_rate": _l("Write a whole number from 1 to 100,000."),
+    "opening_time_missing": _l("Say when registration opens: the waiting room opens before it."),
     "bad_description": _l("This text is too long: 20,000 characters at most."),
     "too_long": _l("This text is too long."),
     "click_id_mismatch": _l("This click was used for the other direction."),

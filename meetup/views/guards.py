@@ -136,6 +136,12 @@ def bearer_token() -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+def credentials() -> tuple[str | None, ...]:
+    """Return all that this request shows to be let through, good or not."""
+    cookies = (request.cookies.get(cookie_name(name)) for name in (SESSION_COOKIE, DEVICE_COOKIE))
+    return (bearer_token(), *cookies)
+
+
 def device_only(view: Callable[P, R]) -> Callable[P, R]:
     """Let paired devices through, with `g.device` and `g.gate` set; 401 for unknown and revoked ones."""
 
@@ -153,6 +159,44 @@ def device_only(view: Callable[P, R]) -> Callable[P, R]:
 
     guarded.is_guarded = True  # type: ignore[attr-defined]
     return guarded
+
+
+def known_device_only(view: Callable[P, R]) -> Callable[P, R]:
+    """Let through who shows a device's credential, with `g.token_hash` and `g.device_id` set; 401 for all others.
+
+    Whether the device has been revoked is left to the transaction of the view, which asks for all of a group at once.
+    """
+
+    @functools.wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        bearer = bearer_token()
+        token = bearer or request.cookies.get(cookie_name(DEVICE_COOKIE))
+        token_hash = hash_token(token) if token else ""
+        device_id = _device_ids.get(token_hash)
+        if device_id is None:
+            device_id = _remember_device(token_hash)
+        if bearer is None:
+            refuse_cross_site()
+        g.token_hash, g.device_id = token_hash, device_id
+        return view(*args, **kwargs)
+
+    guarded.is_guarded = True  # type: ignore[attr-defined]
+    return guarded
+
+
+# A credential belongs to the same device for ever, so that it is looked up once.
+_device_ids: dict[str, int] = {}
+MOST_DEVICES_REMEMBERED = 10_000
+
+
+def _remember_device(token_hash: str) -> int:
+    found = devices.find_device_by_token(db.session(), token_hash) if token_hash else None
+    if found is None:
+        raise refuse_device()
+    if len(_device_ids) >= MOST_DEVICES_REMEMBERED:
+        _device_ids.clear()
+    _device_ids[token_hash] = found[0].id
+    return found[0].id
 
 
 def refuse_device() -> Unauthenticated:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,17 +24,34 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+# Every process that has watchers asks the database for itself, so all machines hear of a scan wherever it was made.
+# PostgreSQL's NOTIFY would take a lock on the whole server in every commit, and a message by way of Redis would be one
+# more thing that can be away; a read of some counters costs a millisecond.
 READ_EVERY_SECONDS = 0.3
+# Whoever begins to watch does not wait for that; but of a crowd that begins at once, many share one read.
+READ_AT_MOST_EVERY_SECONDS = 0.05
 FIRST_FRAME_WITHIN_SECONDS = 2.0
 # The contract allows 15; what is left is for a slow network.
 COMMENT_EVERY_SECONDS = 10.0
 # A stream ends now and then, so that a browser that went away unnoticed is not kept for ever; the page connects again.
+# Not all at the same time, since they may have begun together; nor do they come back together.
 STREAM_LASTS_SECONDS = 600.0
-RETRY_LINE = b"retry: 1000\n\n"
+RETRY_MILLISECONDS = (1000, 2000)
 COMMENT_LINE = b": still here\n\n"
-# Streams take connections of the worker, and the queue at the doors needs some as well.
-MOST_WATCHERS = 1000
+# Streams take connections of the worker (`worker_connections`), and the queue at the doors needs some as well.
+MOST_WATCHERS = 4000
 EXTENSION = "turnout_headcount_channels"
+# Set by the web server when this process takes no more requests (gunicorn.conf.py).
+CLOSING = "turnout_is_closing"
+
+
+class Frame:
+    """A headcount as it goes out. All who watch wait for the same one to be over, which wakes them without a lock."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.is_over = threading.Event()
+        self.is_last = False
 
 
 class HeadcountChannel:
@@ -42,29 +60,25 @@ class HeadcountChannel:
     def __init__(self, app: Flask, event_id: int) -> None:
         self._app = app
         self._event_id = event_id
-        lock = threading.Lock()
-        self._published = threading.Condition(lock)
-        self._wanted = threading.Condition(lock)
+        self._wanted = threading.Condition()
         self._reader: threading.Thread | None = None
-        self._reads_asked = 0
-        self._reads_begun = 0
-        self._reads_done = 0
+        self._is_asked = False
+        self._next_read_is_done = threading.Event()
         self._latest: Headcount | None = None
-        self._frame = b""
-        self._version = 0
+        self.frame = Frame(b"")
         self.watchers = 0
 
-    def join(self) -> int:
-        """Watch from now on; return the number of the first read that sees all that was committed until now."""
+    def join(self) -> threading.Event:
+        """Watch from now on; return what is set once a read is done that sees all that was committed until now."""
         with self._wanted:
             self.watchers += 1
-            self._reads_asked = self._reads_begun + 1
+            self._is_asked = True
             if self._reader is None:
                 name = f"headcount-{self._event_id}"
                 self._reader = threading.Thread(target=self._run, name=name, daemon=True)
                 self._reader.start()
             self._wanted.notify()
-            return self._reads_asked
+            return self._next_read_is_done
 
     def leave(self) -> None:
         """Watch no longer; the last one out lets the reader end."""
@@ -72,57 +86,50 @@ class HeadcountChannel:
             self.watchers -= 1
             self._wanted.notify()
 
-    def wait_for_read(self, number: int, seconds: float) -> tuple[int, bytes]:
-        """Return (version, frame) once that read is done, or what there is when it takes too long."""
-        with self._published:
-            self._published.wait_for(lambda: self._reads_done >= number or self._reader is None, seconds)
-            return self._version, self._frame
-
-    def wait_for_change(self, version: int, seconds: float) -> tuple[int, bytes] | None:
-        """Return (version, frame), the same ones when nothing changes in time; None when the reader has failed."""
-        with self._published:
-            self._published.wait_for(lambda: self._version != version or self._reader is None, seconds)
-            return None if self._reader is None else (self._version, self._frame)
-
     def _run(self) -> None:
         try:
-            while self._begin_read():
-                headcount = unless_storage_fails(self._read, None)
-                self._end_read(headcount)
-        finally:
-            with self._published:
-                self._reader = None
-                self._published.notify_all()
+            while (read_is_done := self._begin_read()) is not None:
+                self._publish(unless_storage_fails(self._read, None))
+                read_is_done.set()
+                time.sleep(READ_AT_MOST_EVERY_SECONDS)
+        except BaseException:
+            with self._wanted:
+                self._end_streams()
+            raise
 
-    def _begin_read(self) -> bool:
-        """Wait until it is time for a read; False when nobody watches any more."""
+    def _begin_read(self) -> threading.Event | None:
+        """Wait until it is time for a read and return what to set after it; None when there is to be no other."""
         with self._wanted:
-            self._wanted.wait_for(
-                lambda: not self.watchers or self._reads_asked > self._reads_begun, READ_EVERY_SECONDS
-            )
+            self._wanted.wait_for(lambda: not self.watchers or self._is_asked, READ_EVERY_SECONDS)
+            if self._app.extensions.get(CLOSING):
+                self._end_streams()
+                return None
             if not self.watchers:
                 # Said in the same breath, so that whoever joins next starts a new reader.
                 self._reader = None
-                return False
-            self._reads_begun += 1
-            return True
+                return None
+            self._is_asked = False
+            read_is_done, self._next_read_is_done = self._next_read_is_done, threading.Event()
+            return read_is_done
 
     def _read(self) -> Headcount | None:
         with self._app.app_context():
             session = db.session()
             return get_headcount(session, events.get_event_by_id(session, self._event_id), utc_now())
 
-    def _end_read(self, headcount: Headcount | None) -> None:
-        with self._published:
-            is_awaited = self._reads_done < self._reads_asked
-            self._reads_done = self._reads_begun
-            has_news = headcount is not None and not _is_same(headcount, self._latest)
-            if headcount is not None and has_news:
-                self._latest = headcount
-                self._frame = frame_of(headcount)
-                self._version += 1
-            if has_news or is_awaited:
-                self._published.notify_all()
+    def _publish(self, headcount: Headcount | None) -> None:
+        if headcount is not None and not _is_same(headcount, self._latest):
+            self._latest = headcount
+            frame, self.frame = self.frame, Frame(frame_of(headcount))
+            frame.is_over.set()
+
+    def _end_streams(self) -> None:
+        self._reader = None
+        frame, self.frame = self.frame, Frame(self.frame.content)
+        frame.is_last = True
+        frame.is_over.set()
+        self._next_read_is_done.set()
+        self._next_read_is_done = threading.Event()
 
 
 def _is_same(headcount: Headcount, earlier: Headcount | None) -> bool:
@@ -162,29 +169,38 @@ def watch(channel: HeadcountChannel, may_still_watch: Callable[[], bool]) -> Ite
 
     `may_still_watch` is asked before each comment line: when it says no, the stream ends.
     """
-    yield RETRY_LINE
-    number = channel.join()
+    yield b"retry: %d\n\n" % random.randint(*RETRY_MILLISECONDS)
+    frame = channel.frame
+    read_is_done = channel.join()
     try:
-        version, frame = channel.wait_for_read(number, FIRST_FRAME_WITHIN_SECONDS)
-        if frame:
-            yield frame
-        yield from _changes(channel, version, may_still_watch)
+        read_is_done.wait(FIRST_FRAME_WITHIN_SECONDS)
+        if frame.is_last:
+            return
+        frame = channel.frame
+        if frame.content:
+            yield frame.content
+        yield from _changes(channel, frame, may_still_watch)
     finally:
         channel.leave()
 
 
-def _changes(channel: HeadcountChannel, version: int, may_still_watch: Callable[[], bool]) -> Iterator[bytes]:
-    ends_at = time.monotonic() + STREAM_LASTS_SECONDS
-    comment_at = time.monotonic() + COMMENT_EVERY_SECONDS
+def _changes(channel: HeadcountChannel, frame: Frame, may_still_watch: Callable[[], bool]) -> Iterator[bytes]:
+    ends_at = time.monotonic() + STREAM_LASTS_SECONDS * random.uniform(0.75, 1)
+    comment_at = _next_comment_at()
     while (now := time.monotonic()) < ends_at:
-        news = channel.wait_for_change(version, max(0.0, comment_at - now))
-        if news is None:
-            return
-        if news[0] != version:
-            version = news[0]
-            yield news[1]
+        if frame.is_over.wait(max(0.0, comment_at - now)):
+            if frame.is_last:
+                return
+            # The newest: whoever was too slow for one between does without it.
+            frame = channel.frame
+            yield frame.content
         if time.monotonic() >= comment_at:
             if not may_still_watch():
                 return
             yield COMMENT_LINE
-            comment_at = time.monotonic() + COMMENT_EVERY_SECONDS
+            comment_at = _next_comment_at()
+
+
+def _next_comment_at() -> float:
+    # Those who began together do not go on asking together.
+    return time.monotonic() + COMMENT_EVERY_SECONDS * random.uniform(0.6, 1)

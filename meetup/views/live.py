@@ -1,5 +1,6 @@
 """The live headcount: for programs (contract section 6), as a stream, and as the organiser's page."""
 
+import functools
 from datetime import datetime
 from typing import Any, cast
 
@@ -13,8 +14,9 @@ from meetup.storage import events
 from meetup.storage.db import db
 from meetup.storage.events import Event
 from meetup.views.chart import Chart, lay_out
-from meetup.views.guards import may_watch, organiser_only, own_event, private, watcher_event
+from meetup.views.guards import credentials, may_watch, organiser_only, own_event, private, watcher_event
 from meetup.views.headcount_stream import find_channel, unless_storage_fails, watch
+from meetup.views.permits import find_permit
 from meetup.views.schemas import present_headcount
 
 bp = Blueprint("live", __name__)
@@ -48,7 +50,9 @@ def stream(slug: str) -> BaseResponse:
     # Read now: the session is gone when the stream begins.
     channel = find_channel(app, event.id)
     environ = dict(request.environ)
-    frames = watch(channel, lambda: unless_storage_fails(lambda: _may_still_watch(app, environ, slug), True))
+    permit = find_permit(app, (slug, *credentials()))
+    ask = functools.partial(_may_still_watch, app, environ, slug)
+    frames = watch(channel, lambda: permit.holds(lambda: unless_storage_fails(ask, True)))
     response = Response(frames, mimetype="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"
     return response

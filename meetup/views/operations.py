@@ -2,15 +2,17 @@
 
 import hmac
 
-from flask import Blueprint, Response, jsonify, request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from flask import Blueprint, Response, current_app, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from meetup import metrics as counts
 from meetup.errors import NotFound
 from meetup.site import current_site
 from meetup.storage.db import db
 from meetup.views.guards import bearer_token
+from meetup.views.metrics import SiteCollector
 
 bp = Blueprint("operations", __name__)
 
@@ -41,4 +43,5 @@ def metrics() -> Response:
     has_token = bool(token) and hmac.compare_digest((bearer_token() or "").encode(), token.encode())
     if request.remote_addr not in LOOPBACK and not has_token:
         raise NotFound
-    return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    current_app.extensions["turnout_publisher"].publish()
+    return Response(counts.render(SiteCollector()), content_type=CONTENT_TYPE_LATEST)

@@ -18,6 +18,7 @@ from meetup.storage import conflicts, devices
 from meetup.storage.clicks import QuarantinedScan
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
+from meetup.storage.parties import get_party
 from meetup.storage.scans import Device
 from meetup.views.conflict_words import conflict_words, item_words
 from meetup.views.guards import organiser_only, own_event, private
@@ -91,7 +92,7 @@ def _name(event: Event, body: dict[str, Any]) -> str | None:
         code if isinstance(code, str) else None,
         registration_id if isinstance(registration_id, str) else None,
     )
-    return found.registration.name if found.registration else None
+    return get_party(db.session(), found.registration_id).name if found.registration_id else None
 
 
 def _notice() -> str | None:

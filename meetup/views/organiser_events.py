@@ -19,6 +19,7 @@ from meetup.storage import counters, events
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
 from meetup.ticket_files import qr_matrix_for_url, qr_svg
+from meetup.views import event_cache
 from meetup.views.forms import FormView
 from meetup.views.guards import organiser_only, own_event, private
 from meetup.views.organiser_forms import EventForm, details_of, event_form, new_event_form
@@ -153,6 +154,7 @@ def edit(slug: str) -> BaseResponse | tuple[str, int]:
     form = event_form(present)
     try:
         seated = _update(event, form.details(present))
+        event_cache.forget_all()
     except Invalid as error:
         return _render_form(form.view(error.errors), event), 422
     return redirect(url_for("organiser_events.show", slug=slug, done="saved", seated=seated or None), code=303)
@@ -177,5 +179,6 @@ def publish(slug: str) -> BaseResponse:
     is_published = request.form.get("is_published") == "1"
     with transaction() as session:
         rules.publish(session, event, signed_in_actor(), utc_now(), is_published=is_published)
+    event_cache.forget_all()
     done = "published" if is_published else "unpublished"
     return redirect(url_for("organiser_events.show", slug=slug, done=done), code=303)

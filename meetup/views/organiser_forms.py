@@ -10,9 +10,9 @@ from flask_wtf import FlaskForm
 from wtforms import Field, StringField
 from wtforms.validators import ValidationError
 
-from meetup.domain.events import ACCENTS, LONGEST_SLUG, EventDetails
+from meetup.domain.events import ACCENTS, LONGEST_SLUG, USUAL_WAITING_ROOM_RATE, EventDetails
 from meetup.errors import Invalid
-from meetup.storage.events import Event, Mode
+from meetup.storage.events import Event, Mode, WaitingRoomUse
 from meetup.text_input import clean_line
 from meetup.views.forms import FormView, words_of
 
@@ -119,6 +119,11 @@ def _known_zone(_form: Any, field: Field) -> None:
         raise ValidationError("unknown_timezone")
 
 
+def _known_use(_form: Any, field: Field) -> None:
+    if field.data not in list(WaitingRoomUse):
+        raise ValidationError("unknown_waiting_room")
+
+
 TICKS = ("has_waitlist", "is_passing_over", "has_late_promotion", "has_re_entry")
 
 
@@ -150,6 +155,8 @@ class EventForm(FlaskForm):  # type: ignore[misc]
     has_late_promotion = TickField()
     has_re_entry = TickField()
     accent = StringField(filters=[_line])
+    waiting_room = StringField(filters=[_line], validators=[_known_use])
+    waiting_room_rate = WholeNumberField("bad_waiting_room_rate")
 
     def details(self, present: EventDetails | None) -> EventDetails:
         """Return what the form says of an event that is `present`, or None for a new one; raise Invalid."""
@@ -173,6 +180,8 @@ class EventForm(FlaskForm):  # type: ignore[misc]
             venue_limit=self.venue_limit.data,
             guests=self.guests.data or 0,
             mode=mode,
+            waiting_room=WaitingRoomUse(str(self.waiting_room.data)),
+            waiting_room_rate=self.waiting_room_rate.data or 0,
             **{name: self[name].data for name in TICKS},
             **texts,
             **moments,
@@ -200,9 +209,9 @@ class EventForm(FlaskForm):  # type: ignore[misc]
 
 def new_event_form(timezone: str) -> EventForm:
     """Return the form of a new event, filled with what was sent when something was."""
-    return EventForm(
-        data={"timezone": timezone, "guests": 0, "has_waitlist": True, "has_re_entry": True, "accent": ACCENTS[0]}
-    )
+    usual = {"guests": 0, "has_waitlist": True, "has_re_entry": True, "accent": ACCENTS[0]}
+    waiting_room = {"waiting_room": WaitingRoomUse.OFF, "waiting_room_rate": USUAL_WAITING_ROOM_RATE}
+    return EventForm(data={"timezone": timezone} | usual | waiting_room)
 
 
 def event_form(present: EventDetails) -> EventForm:
@@ -219,4 +228,5 @@ def details_of(event: Event, *, capacity: int | None, venue_limit: int | None) -
     """Return what stands of an event now; its limits live with their counters."""
     names = set(EventDetails.__dataclass_fields__) - {"capacity", "venue_limit", "mode"}
     values = {name: getattr(event, name) for name in names}
-    return EventDetails(mode=Mode(event.mode), capacity=capacity, venue_limit=venue_limit, **values)
+    values |= {"mode": Mode(event.mode), "waiting_room": WaitingRoomUse(event.waiting_room)}
+    return EventDetails(capacity=capacity, venue_limit=venue_limit, **values)

@@ -8,7 +8,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from meetup.clock import utc_now
 from meetup.domain import outbox as rules
-from meetup.domain.outbox import HELD_DEMO, HELD_TOO_MANY, MessageKind
+from meetup.domain.mail_limits import HELD_TOO_MANY
+from meetup.domain.outbox import HELD_DEMO, MessageKind
 from meetup.storage import outbox
 from meetup.storage.db import db, transaction
 from meetup.storage.outbox import MessageState
@@ -67,6 +68,7 @@ def _state_words() -> dict[MessageState, str]:
 def _kind_words() -> dict[str, str]:
     return {
         MessageKind.CONFIRMED: _("Ticket"),
+        MessageKind.UNVERIFIED: _("Confirm the address"),
         MessageKind.WAITLISTED: _("Place on the waitlist"),
         MessageKind.PROMOTED: _("Ticket, from the waitlist"),
         MessageKind.CANCELLED: _("Cancellation"),

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from meetup.clock import utc_now
 from meetup.domain import audit, tickets, waitlist
 from meetup.domain import organiser_registrations as notes
-from meetup.domain import registration as rules
+from meetup.domain import registration_changes as rules
 from meetup.domain.organiser_registrations import LONGEST_NOTE
 from meetup.errors import Invalid, NotFound
 from meetup.storage import registration_lists, registrations

@@ -1,12 +1,12 @@
 """What every template can use: formats, languages, versioned static files."""
 
 import hashlib
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask, has_request_context, request
+from flask import Flask, Response, has_request_context, request
 from markupsafe import Markup
 
 from meetup import i18n
@@ -15,6 +15,7 @@ from meetup.ticket_code import format_short_code
 from meetup.views.guards import csrf_token
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
+FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def configure(app: Flask) -> None:
@@ -29,6 +30,7 @@ def configure(app: Flask) -> None:
     app.add_template_global(static_url, "static_url")
     app.add_template_global(csrf_token, "csrf_token")
     app.context_processor(_languages)
+    app.after_request(_keep_versioned_files)
 
 
 def static_url(path: str) -> str:
@@ -37,10 +39,22 @@ def static_url(path: str) -> str:
     return f"/static/{path}?v={_version(path)}"
 
 
-@cache
+@lru_cache(maxsize=1000)
 def _version(path: str) -> str:
     file = STATIC / path
     return hashlib.sha256(file.read_bytes()).hexdigest()[:10] if file.is_file() else "0"
+
+
+def _keep_versioned_files(response: Response) -> Response:
+    """Let browsers and proxies keep a file for ever when its address names this very content.
+
+    Another machine may run another version: what its page asks for must not be kept with the content of this one.
+    """
+    if request.endpoint == "static" and response.status_code in (200, 206, 304):
+        path = (request.view_args or {}).get("filename", "")
+        if request.args.get("v") == _version(path):
+            response.headers["Cache-Control"] = FOR_EVER
+    return response
 
 
 def _languages() -> dict[str, Any]:

@@ -1,23 +1,24 @@
 """The public pages of events: the list, the event with its form, the calendar file, "look in your inbox"."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from meetup.clock import utc_now
-from meetup.domain import registration as registration_rules
+from meetup.domain import registration_changes
+from meetup.domain.calendar import event_entry
 from meetup.domain.schedule import Window, end_of, registration_window
+from meetup.i18n import current_locale
 from meetup.markdown import to_html
 from meetup.site import current_site
 from meetup.storage import counters, events
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
 from meetup.ticket_files import CalendarEntry, calendar_file
-from meetup.views import limits
+from meetup.views import event_cache, limits, waiting_room
 from meetup.views.forms import FormView, parse_address
 from meetup.views.guards import refuse_cross_site
 
@@ -62,12 +63,15 @@ def home() -> str:
 @bp.get("/e/<slug>")
 def event(slug: str) -> BaseResponse:
     """Show an event and its registration form on one page; 304 for who has it already."""
-    found = events.get_published_event(db.session(), slug)
-    response = make_response(render_event(found, FormView()))
-    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
-    response.headers["Cache-Control"] = "no-cache"
-    response.vary.update(("Accept-Language", "Cookie"))
-    return response.make_conditional(request)
+    found = event_cache.get_published_event(slug)
+    waiting_page = waiting_room.gate_page(found)
+    if waiting_page is not None:
+        return waiting_page
+    page = event_cache.get_page(slug, current_locale(), lambda: render_event(found, FormView()))
+    headers = {"ETag": f'"{page.etag}"', "Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"}
+    if page.etag in request.if_none_match:
+        return Response(status=304, headers=headers)
+    return Response(page.body, headers=headers, mimetype="text/html")
 
 
 def render_event(found: Event, form: FormView) -> str:
@@ -103,24 +107,6 @@ def _json_ld(found: Event) -> str:
     return json.dumps(data).translate(SCRIPT_ESCAPES)
 
 
-def calendar_entry(found: Event, uid: str, url: str, *, sequence: int, is_cancelled: bool = False) -> CalendarEntry:
-    """Return an event as a calendar file describes it."""
-    return CalendarEntry(
-        uid=uid,
-        title=found.title,
-        starts_at=found.starts_at,
-        ends_at=found.ends_at,
-        timezone=found.timezone,
-        venue=found.venue,
-        address=found.address,
-        description=url,
-        url=url,
-        sequence=sequence,
-        is_cancelled=is_cancelled,
-        made_at=found.updated_at,
-    )
-
-
 def calendar_response(entry: CalendarEntry, name: str) -> Response:
     """Return a calendar file as a download."""
     response = Response(calendar_file(entry), mimetype="text/calendar")
@@ -132,8 +118,7 @@ def calendar_response(entry: CalendarEntry, name: str) -> Response:
 def calendar(slug: str) -> Response:
     """Return the event as a calendar file."""
     found = events.get_published_event(db.session(), slug)
-    entry = calendar_entry(found, f"event-{found.event_number}@turnout", event_url(found), sequence=found.revision)
-    return calendar_response(entry, found.slug)
+    return calendar_response(event_entry(found, event_url(found)), found.slug)
 
 
 @bp.get("/e/<slug>/sent")
@@ -158,5 +143,5 @@ def resend(slug: str) -> BaseResponse:
     address = parse_address(request.form.get("email", ""), {})
     if address is not None and limits.may_resend(found.id, address.key):
         with transaction() as session:
-            registration_rules.resend(session, found, address.key, utc_now())
+            registration_changes.resend(session, found, address.key, utc_now(), limits.mail_limits())
     return redirect(url_for("public.sent", slug=slug), code=303)

@@ -11,9 +11,10 @@ from typing import Any
 from flask import Flask
 
 from meetup.domain import roster
+from meetup.domain.check_in import get_numbers
 from meetup.domain.roster import Cursor, RosterEntry
 from meetup.moments import format_moment
-from meetup.storage import counters, events
+from meetup.storage import events
 from meetup.storage import roster as roster_rows
 from meetup.storage.db import db
 from meetup.storage.events import Event
@@ -37,7 +38,7 @@ class RosterRequest:
 def present_roster_event(event: Event, now: datetime) -> dict[str, Any]:
     """Return what the roster begins with: the server's time and the event as the phone needs it."""
     session = db.session()
-    seats, door = counters.get_seats(session, event.id), counters.get_door(session, event.id)
+    numbers = get_numbers(session, event.id)
     moments = ("starts_at", "ends_at", "doors_open_at", "doors_close_at")
     return {
         "now": format_moment(now),
@@ -46,11 +47,11 @@ def present_roster_event(event: Event, now: datetime) -> dict[str, Any]:
             "event_number": event.event_number,
             "title": event.title,
             "public_key": _encode(events.get_event_key(session, event.id).public_key),
-            "venue_limit": door.venue_limit,
+            "venue_limit": numbers.venue_limit,
             "timezone": event.timezone,
             "re_entry": event.has_re_entry,
             "expires_at": format_moment(roster.expires_at(event)),
-            "headcount": present_door(seats, door),
+            "headcount": present_door(numbers),
             **{name: _moment(getattr(event, name)) for name in moments},
         },
     }

@@ -8,11 +8,11 @@ from typing import Any
 from flask import request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from meetup.domain.check_in import Place, ScanRequest, Verdict
+from meetup.domain.check_in import DoorNumbers
+from meetup.domain.door_desk import Place, ScanRequest, Verdict
 from meetup.domain.headcount import Headcount
 from meetup.errors import Invalid
 from meetup.moments import BadMoment, format_moment, parse_moment
-from meetup.storage.counters import DoorCounter, SeatCounter
 from meetup.storage.registrations import Registration
 from meetup.storage.scans import Direction
 from meetup.text_input import clean_line
@@ -125,7 +125,7 @@ def _people(value: object, errors: Errors) -> int | None:
     return None
 
 
-def present_verdict(verdict: Verdict, seats: SeatCounter, door: DoorCounter) -> dict[str, Any]:
+def present_verdict(verdict: Verdict, numbers: DoorNumbers) -> dict[str, Any]:
     """Return the answer to a scan."""
     return {
         "scan_id": verdict.scan_id,
@@ -134,31 +134,31 @@ def present_verdict(verdict: Verdict, seats: SeatCounter, door: DoorCounter) -> 
         "attendee": _attendee(verdict),
         "first": _place(verdict.first),
         "conflict": verdict.conflict,
-        "headcount": present_door(seats, door),
+        "headcount": present_door(numbers),
     }
 
 
-def present_door(seats: SeatCounter, door: DoorCounter) -> dict[str, Any]:
+def present_door(numbers: DoorNumbers) -> dict[str, Any]:
     """Return the small headcount that rides along with every answer of the door."""
     return {
-        "inside": door.inside,
-        "arrived": door.arrived,
-        "confirmed": seats.confirmed,
-        "venue_limit": door.venue_limit,
+        "inside": numbers.inside,
+        "arrived": numbers.arrived,
+        "confirmed": numbers.confirmed,
+        "venue_limit": numbers.venue_limit,
     }
 
 
 def _attendee(verdict: Verdict) -> dict[str, Any] | None:
-    registration = verdict.registration
-    if registration is None:
+    party = verdict.party
+    if party is None:
         return None
     return {
-        "id": registration.public_id,
-        "name": registration.name,
-        "party": registration.people,
+        "id": party.public_id,
+        "name": party.name,
+        "party": party.people,
         "admitted": verdict.party_inside,
         "ticket_type": TICKET_TYPE,
-        "note": registration.note or None,
+        "note": party.note or None,
     }
 
 

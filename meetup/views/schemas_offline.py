@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from meetup.domain.check_in import ScanRequest
 from meetup.domain.clicks import ClickRequest
 from meetup.domain.devices import Report
+from meetup.domain.door_desk import ScanRequest
 from meetup.domain.offline_scans import OfflineScan
 from meetup.domain.walk_ins import DoorStep, WalkIn
 from meetup.errors import Invalid

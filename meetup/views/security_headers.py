@@ -1,5 +1,6 @@
 """The headers that every answer carries, and the names by which this site may be called."""
 
+import functools
 from urllib.parse import urlsplit
 
 from flask import Response, request
@@ -45,6 +46,15 @@ def refuse_nul() -> None:
 def with_security_headers(response: Response) -> Response:
     """Add the headers to an answer, leaving stricter ones that a view has set."""
     is_door = request.path.startswith(("/door", "/static/"))
+    present = {name.lower() for name, _value in response.headers}
+    for name, value in _headers(is_door, current_site().config.has_tls):
+        if name.lower() not in present:
+            response.headers.add(name, value)
+    return response
+
+
+@functools.cache
+def _headers(is_door: bool, has_tls: bool) -> tuple[tuple[str, str], ...]:
     policy = POLICY | {"script-src": DOOR_SCRIPTS} if is_door else POLICY
     headers = {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
@@ -53,8 +63,6 @@ def with_security_headers(response: Response) -> Response:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Permissions-Policy": f"camera={'(self)' if is_door else '()'}, microphone=(), geolocation=()",
     }
-    if current_site().config.has_tls:
+    if has_tls:
         headers["Strict-Transport-Security"] = f"max-age={ONE_YEAR_SECONDS}; includeSubDomains"
-    for name, value in headers.items():
-        response.headers.setdefault(name, value)
-    return response
+    return tuple(headers.items())

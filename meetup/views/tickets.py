@@ -8,9 +8,10 @@ from flask_babel import ngettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from meetup.clock import utc_now
-from meetup.domain import registration as rules
+from meetup.domain import registration_changes as rules
 from meetup.domain import tickets, waitlist
-from meetup.domain.registration import Details
+from meetup.domain.calendar import registration_entry
+from meetup.domain.registration_changes import Cancellation, Details
 from meetup.domain.tickets import TicketFace
 from meetup.errors import Invalid, NotFound
 from meetup.i18n import current_locale, long_date, time_of_day
@@ -18,12 +19,13 @@ from meetup.site import current_site
 from meetup.storage import events, registrations
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
+from meetup.storage.group_commit import GroupCommit
 from meetup.storage.registrations import Registration, State
 from meetup.ticket_files import TicketPage, TicketWords, qr_matrix, qr_png, qr_svg, ticket_pdf
 from meetup.views import limits
 from meetup.views.forms import DetailsForm, FormView, parse_details, words_of
 from meetup.views.guards import private, refuse_cross_site
-from meetup.views.public import calendar_entry, calendar_response
+from meetup.views.public import calendar_response
 from meetup.views.walk_in import why_closed
 
 bp = Blueprint("tickets", __name__)
@@ -33,7 +35,13 @@ SAVED_COOKIE = "saved"
 SAVED_SECONDS = 5
 
 
-def _get(ticket_key: str) -> tuple[Event, Registration]:
+_cancelling: GroupCommit[Cancellation, None] = GroupCommit(
+    lambda session, cancellations: rules.cancel_all(session, cancellations, utc_now())
+)
+
+
+def find_ticket(ticket_key: str) -> tuple[Event, Registration]:
+    """Return the registration of a ticket page and its event; an unknown key is counted, and is not there."""
     registration = registrations.find_by_ticket_key(db.session(), ticket_key)
     if registration is None:
         limits.count_miss()
@@ -54,7 +62,7 @@ def _keep_private(response: Response) -> Response:
 @bp.get("/t/<ticket_key>")
 def show(ticket_key: str) -> str:
     """Show the ticket, or in words why there is none now."""
-    event, registration = _get(ticket_key)
+    event, registration = find_ticket(ticket_key)
     face = _face(event, registration)
     is_confirmed = registration.state == State.CONFIRMED
     return render_template(
@@ -80,7 +88,7 @@ def can_cancel(registration: Registration) -> bool:
 @bp.get("/t/<ticket_key>.json")
 def show_json(ticket_key: str) -> Response:
     """Return the ticket for programs."""
-    event, registration = _get(ticket_key)
+    event, registration = find_ticket(ticket_key)
     face = _face(event, registration)
     body: dict[str, Any] = {
         "state": registration.state,
@@ -97,14 +105,14 @@ def show_json(ticket_key: str) -> Response:
 @bp.get("/t/<ticket_key>.png")
 def show_png(ticket_key: str) -> Response:
     """Return the QR code as a picture."""
-    event, registration = _get(ticket_key)
+    event, registration = find_ticket(ticket_key)
     return Response(qr_png(qr_matrix(_face(event, registration).code)), mimetype="image/png")
 
 
 @bp.get("/t/<ticket_key>.svg")
 def show_svg(ticket_key: str) -> Response:
     """Return the QR code as a drawing."""
-    event, registration = _get(ticket_key)
+    event, registration = find_ticket(ticket_key)
     svg = qr_svg(qr_matrix(_face(event, registration).code), _("QR code of your ticket"))
     return Response(svg, mimetype="image/svg+xml")
 
@@ -112,21 +120,15 @@ def show_svg(ticket_key: str) -> Response:
 @bp.get("/t/<ticket_key>.ics")
 def show_calendar(ticket_key: str) -> Response:
     """Return the event with the link to the ticket as a calendar file."""
-    event, registration = _get(ticket_key)
-    entry = calendar_entry(
-        event,
-        f"registration-{registration.public_id}@turnout",
-        ticket_page_url(registration),
-        sequence=event.revision + registration.revision,
-        is_cancelled=registration.state == State.CANCELLED,
-    )
+    event, registration = find_ticket(ticket_key)
+    entry = registration_entry(event, registration, ticket_page_url(registration))
     return calendar_response(entry, event.slug)
 
 
 @bp.get("/t/<ticket_key>.pdf")
 def show_pdf(ticket_key: str) -> Response:
     """Return the ticket as a page to print."""
-    event, registration = _get(ticket_key)
+    event, registration = find_ticket(ticket_key)
     face = _face(event, registration)
     page = TicketPage(
         title=event.title,
@@ -166,17 +168,15 @@ def ticket_page_url(registration: Registration) -> str:
 def cancel(ticket_key: str) -> BaseResponse:
     """Give the seat back; 409 for somebody who has been inside."""
     refuse_cross_site()
-    event, registration = _get(ticket_key)
-    may_mail = limits.may_mail(event.id, registration.email_key)
-    with transaction() as session:
-        rules.cancel(session, event, registration, utc_now(), may_mail=may_mail)
+    _event, registration = find_ticket(ticket_key)
+    _cancelling.submit(Cancellation(registration.id, limits.mail_limits()))
     return redirect(url_for("tickets.show", ticket_key=ticket_key), code=303)
 
 
 @bp.get("/t/<ticket_key>/edit")
 def edit_form(ticket_key: str) -> str:
     """Show the form to change name and address."""
-    event, registration = _get(ticket_key)
+    event, registration = find_ticket(ticket_key)
     typed = {"name": registration.name, "email": registration.email}
     return _render_edit(event, registration, FormView(typed))
 
@@ -189,10 +189,10 @@ def _render_edit(event: Event, registration: Registration, form: FormView) -> st
 def edit(ticket_key: str) -> BaseResponse | tuple[str, int]:
     """Change name and address; the code stays valid."""
     refuse_cross_site()
-    event, registration = _get(ticket_key)
+    event, registration = find_ticket(ticket_key)
     form = parse_details(request.form, registration.name, registration.email)
     try:
-        _edit(event, registration, form)
+        _edit(registration, form)
     except Invalid as error:
         return _render_edit(event, registration, FormView(form.typed, words_of(error.errors))), 422
     path = url_for("tickets.show", ticket_key=ticket_key)
@@ -201,10 +201,9 @@ def edit(ticket_key: str) -> BaseResponse | tuple[str, int]:
     return response
 
 
-def _edit(event: Event, registration: Registration, form: DetailsForm) -> None:
+def _edit(registration: Registration, form: DetailsForm) -> None:
     if form.errors or form.address is None:
         raise Invalid(form.errors)
-    has_moved = form.address.key != registration.email_key
-    may_mail = has_moved and limits.may_mail(event.id, form.address.key)
+    details = Details(form.name, form.address, limits.mail_limits())
     with transaction() as session:
-        rules.edit(session, registration, Details(form.name, form.address, may_mail), utc_now())
+        rules.edit(session, registration, details, utc_now())

@@ -5,12 +5,13 @@ import secrets
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from meetup import metrics
 from meetup.clock import utc_now
-from meetup.domain import registration as registration_rules
+from meetup.domain import registration_changes
 from meetup.domain import walk_ins as rules
 from meetup.domain.schedule import Doors, Window, doors, registration_window
 from meetup.domain.walk_ins import WalkIn
-from meetup.errors import Closed, Conflict
+from meetup.errors import Closed, Conflict, Invalid
 from meetup.storage import events
 from meetup.storage.db import db, transaction
 from meetup.storage.events import Event
@@ -62,10 +63,12 @@ def ask(slug: str) -> BaseResponse | tuple[str, int]:
         return redirect(url_for("public.sent", slug=slug), code=303)
     form = parse_walk_in(request.form)
     if form.errors:
+        metrics.count_refusal(Invalid.code)
         return _render(event, form.view()), 422
     try:
         ticket_key = _wait(event, form)
-    except Closed:
+    except Closed as error:
+        metrics.count_refusal(error.code)
         return _render(event, form.view()), 409
     if ticket_key is None:
         return redirect(url_for("public.sent", slug=slug), code=303)
@@ -84,7 +87,6 @@ def _wait(event: Event, form: WalkInForm) -> str | None:
     except Conflict as error:
         if error.code != "already_registered" or form.address is None:
             raise
-    if limits.may_mail(event.id, form.address.key):
-        with transaction() as session:
-            registration_rules.resend(session, event, form.address.key, utc_now())
+    with transaction() as session:
+        registration_changes.resend(session, event, form.address.key, utc_now(), limits.mail_limits())
     return None

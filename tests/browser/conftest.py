@@ -23,6 +23,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from meetup import create_app
+from meetup.storage.db import db
+
 # Fixtures: pytest finds them here by their names.
 from tests.browser.door_fixtures import camera, film, phones, scanner_token  # noqa: F401
 
@@ -74,6 +77,7 @@ class LiveServer:
         self.base_url = environ["BASE_URL"]
         self._people = 0
         self._web: subprocess.Popen[bytes] | None = None
+        self._app = create_app(environ)
 
     def start(self) -> None:
         """Start the web process, which listens when this returns."""
@@ -89,19 +93,16 @@ class LiveServer:
         self._web = None
 
     def command(self, *words: str, given: str = "") -> dict[str, Any]:
-        """Carry out a command and return its JSON answer."""
-        done = subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "app", *words],
-            cwd=ROOT,
-            env=self.environ,
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        """Carry out a command in this process, which has loaded the site already, and return its JSON answer."""
+        done = self._app.test_cli_runner().invoke(args=words, input=given, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
+
+    def forget_connections(self) -> None:
+        """Close what the commands left open."""
+        with self._app.app_context():
+            db.engine.dispose()
 
     @property
     def pair_url(self) -> str:
@@ -200,6 +201,7 @@ def live_server(tmp_path_factory: pytest.TempPathFactory, inbox: tuple[Inbox, in
         yield site
     finally:
         site.stop()
+        site.forget_connections()
         worker.send_signal(signal.SIGTERM)
         worker.wait(timeout=15)
 

@@ -50,6 +50,7 @@ def test_ticket_held_before_the_camera_is_one_scan(door: Door, live_server: Live
     assert [scan["code"] for scan in door.sent] == [ticket.code]
 
 
+@pytest.mark.alone
 def test_tickets_one_after_another_need_no_tap(door: Door, live_server: LiveServer) -> None:
     tickets = [live_server.ticket(name=f"Guest {number}") for number in range(3)]
     door.open(*[ticket.code for ticket in tickets])

@@ -8,6 +8,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.browser.conftest import LiveServer
 from tests.browser.door_fixtures import Phones
 from tests.browser.fake_camera import film_codes, wait_js
@@ -23,6 +25,7 @@ TWO_HOURS_AHEAD = """{
 }"""
 
 
+@pytest.mark.alone
 def test_door_goes_on_while_the_server_is_stopped(phones: Phones, live_server: LiveServer, scanner_token: str) -> None:
     people = [live_server.ticket(name=f"Offline {word}") for word in ("One", "Two", "Three")]
     door = phones()
@@ -99,6 +102,7 @@ def test_offline_reasons_are_those_of_the_server(phones: Phones, live_server: Li
     assert door.kept()["databases"]["conflicts"] == []
 
 
+@pytest.mark.alone
 def test_slow_server_is_waited_for_two_seconds_only(phones: Phones, live_server: LiveServer) -> None:
     ticket = live_server.ticket(name="Sam Slow")
     door = phones()

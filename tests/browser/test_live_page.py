@@ -89,6 +89,7 @@ def board(browser: Browser, live_server: LiveServer, gate_token: str, signed_in:
     assert board.faults == []
 
 
+@pytest.mark.alone
 def test_number_changes_within_a_second_of_the_scan(board: Board) -> None:
     board.says("Live")
     board.shows(board.inside(), WITHIN_A_SECOND)
@@ -116,6 +117,7 @@ def test_page_asks_where_no_stream_is_to_be_had(board: Board) -> None:
     board.says("Live")
 
 
+@pytest.mark.alone
 def test_lost_connection_is_said_and_comes_back(board: Board) -> None:
     board.says("Live")
 

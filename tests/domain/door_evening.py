@@ -16,7 +16,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from meetup.domain import audit, events, gates, registration, roster, tickets
-from meetup.domain.check_in import ScanRequest, Verdict
+from meetup.domain.door_desk import ScanRequest, Verdict
 from meetup.domain.events import EventDetails, NewEvent
 from meetup.domain.headcount import get_headcount, list_arrivals
 from meetup.domain.recount import find_differences
@@ -77,7 +77,8 @@ class Evening(RuleBasedStateMachine):
             for number, people in enumerate(sizes):
                 address = parse_email(f"person{number}@example.org")
                 wanted = SeatRequest(f"Person {number}", address, people - 1, "en")
-                self._note_party(registration.register(session, self.event, wanted, START).registration, session)
+                made = registration.register(session, self.event, wanted, START)
+                self._note_party(registrations.get_registration(session, made.id), session)
 
     def _pair(self, session: Session, number: int, skew: timedelta) -> Phone:
         name = ("North", "South")[number % 2]

@@ -14,16 +14,17 @@ from hypothesis.stateful import (
     rule,
 )
 
-from meetup.domain import audit, check_in, clicks, offline_scans, registration, tickets, undo
+from meetup.domain import audit, check_in, clicks, offline_scans, registration_changes, tickets, undo
 from meetup.domain import walk_ins as walk_in_rules
-from meetup.domain.check_in import ScanRequest, Verdict
 from meetup.domain.clicks import ClickRequest
+from meetup.domain.door_desk import ScanRequest, Verdict
 from meetup.domain.offline_scans import OfflineScan
 from meetup.domain.walk_ins import DoorStep, WalkIn
 from meetup.errors import Closed, Conflict
 from meetup.site import current_site
 from meetup.storage import registrations
 from meetup.storage.db import transaction
+from meetup.storage.registrations import get_registration
 from meetup.storage.scans import Direction, Outcome, Reason
 from tests.domain.door_evening import Evening
 from tests.domain.door_model import Item, Passing, Phone, able, find_truth
@@ -97,7 +98,7 @@ class Door(Evening):
         try:
             with transaction() as session:
                 found = registrations.get_registration(session, party.id)
-                registration.cancel(session, self.event, found, self.now)
+                registration_changes.cancel(session, self.event, found, self.now)
         except Conflict:
             assert has_been_inside
         else:
@@ -217,8 +218,9 @@ class Door(Evening):
             with transaction() as session:
                 person = WalkIn("Wanda Walker", None, "en")
                 verdict = walk_in_rules.walk_in(session, self.event, phone.device, person, step, self.now)
-                assert verdict.registration is not None
-                party = self._note_party(verdict.registration, session) if is_new else self.told[step.scan_id].party
+                assert verdict.party is not None
+                made = get_registration(session, verdict.party.id)
+                party = self._note_party(made, session) if is_new else self.told[step.scan_id].party
         except Closed:
             assert not is_seated
             assert step.clock_offset is None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from meetup.domain.check_in import ScanRequest
 from meetup.domain.clicks import ClickRequest
+from meetup.domain.door_desk import ScanRequest
 from meetup.domain.walk_ins import DoorStep
 from meetup.storage.scans import Device, Outcome
 

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from meetup.domain import check_in
-from meetup.domain.check_in import Reading
+from meetup.domain.door_desk import Reading
 from meetup.storage.db import changed_rows, db
 from meetup.storage.registrations import Registration, find_by_ticket_key
 from tests.factories import MadeDevice, MadeTicket, World, bearer

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email import message_from_bytes
-from email.message import EmailMessage
 
 import pytest
 from flask import Flask
@@ -20,6 +19,7 @@ from meetup import worker
 from meetup.clock import utc_now
 from meetup.domain import registration
 from meetup.domain.registration import SeatRequest
+from meetup.mail_message import WrittenMail
 from meetup.site import current_site
 from meetup.storage import outbox
 from meetup.storage.db import transaction
@@ -47,9 +47,9 @@ class Counting:
         """Tell whether a mail was sent twice."""
         return len(set(self.message_ids)) < len(self.message_ids)
 
-    def send(self, message: EmailMessage, envelope_from: str, to_address: str) -> str:
+    def send(self, mail: WrittenMail, envelope_from: str, to_address: str) -> str:
         time.sleep(SLOW_SEND_SECONDS)
-        self.message_ids.append(message["Message-ID"])
+        self.message_ids.append(mail.message_id)
         self.threads.add(threading.get_ident())
         return "250 OK"
 

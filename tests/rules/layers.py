@@ -24,13 +24,17 @@ LEAF_FILES = {
     "errors",
     "i18n",
     "key_vault",
+    "mail_failures",
     "mail_message",
     "mailer",
     "markdown",
+    "metrics",
     "moments",
     "pdf_page",
     "poster_file",
+    "qr_tables",
     "site",
+    "smtp_transport",
     "text_input",
     "ticket_code",
     "ticket_files",
@@ -42,7 +46,7 @@ WEB_PACKAGES = {"flask", "werkzeug", "jinja2", "markupsafe", "wtforms", "itsdang
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40
 # What makes a storage function a write: it calls one of these, or another function that does.
-WRITING_NAMES = {"changed_rows", "insert_or_ignore", "insert", "update", "delete"}
+WRITING_NAMES = {"changed_rows", "insert_rows", "insert_or_ignore", "insert", "update", "delete"}
 WRITING_METHODS = {"add", "add_all", "delete", "flush", "merge", "begin_nested"}
 
 
@@ -166,12 +170,18 @@ def _is_writing(function: ast.FunctionDef) -> bool:
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
     locks = any(word.arg == "with_for_update" for call in calls for word in call.keywords)
     names = any(isinstance(call.func, ast.Name) and call.func.id in WRITING_NAMES for call in calls)
-    return locks or names or any(_is_session_write(call) for call in calls)
+    return locks or names or any(_is_session_write(call) or _is_prepared_write(call) for call in calls)
 
 
 def _is_session_write(call: ast.Call) -> bool:
     receiver, _dot, method = dotted(call.func).rpartition(".")
     return method in WRITING_METHODS and receiver.split(".")[-1] in ("session", "connection")
+
+
+def _is_prepared_write(call: ast.Call) -> bool:
+    """Tell whether this carries out a prepared writing statement, which is a module's own: `_settle.run(…)`."""
+    receiver, _dot, method = dotted(call.func).rpartition(".")
+    return method == "run" and receiver.startswith("_") and "." not in receiver
 
 
 def writes_by_views(sources: list[Source], writes: set[str]) -> list[str]:

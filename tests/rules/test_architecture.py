@@ -49,7 +49,7 @@ def test_one_place_reads_the_clock() -> None:
 def test_views_leave_writing_to_the_domain() -> None:
     writes = storage_writes(SOURCES)
 
-    assert {"meetup.storage.counters.take_seat", "meetup.storage.counters.lock_seats"} <= writes
+    assert {"meetup.storage.counters.settle_seats", "meetup.storage.counters.lock_seats"} <= writes
     assert writes.isdisjoint({"meetup.storage.counters.get_seats", "meetup.storage.events.list_events_of"})
     assert writes_by_views(SOURCES, writes) == []
 
@@ -116,14 +116,14 @@ PLANTED: list[tuple[Callable[[list[Source]], list[str]], list[Source], list[str]
                 "from meetup.storage.registrations import confirm_all as confirm\n"
                 "from sqlalchemy import update\n"
                 "counters.get_seats(session, 1)\n"
-                "counters.take_seat(session, 1, 1)\n"
+                "counters.take_seat_at_door(session, 1, 1)\n"
                 "confirm(session, [], now)\n"
                 "session.execute(update(Event))\n"
                 "db.session.add(event)",
             )
         ],
         [
-            "meetup.views.a:5 counters.take_seat",
+            "meetup.views.a:5 counters.take_seat_at_door",
             "meetup.views.a:6 confirm",
             "meetup.views.a:7 update",
             "meetup.views.a:8 db.session.add",

@@ -16,8 +16,8 @@ from tests.rules.seeded_site import OWNER, SeededSite, read
 
 # An export is logged (rules 5.2), so this one GET adds a line to the log, and to nothing else.
 LOGGED_READS = {"organiser_registrations.export": {"audit_log"}}
-# No mail has failed, and no phone was shut out with scans that it had not sent.
-NOTHING_TO_DO = ("organiser_messages.retry", "organiser_conflicts.settle")
+# No mail has failed, no phone was shut out with scans that it had not sent, and nobody has an address to confirm.
+NOTHING_TO_DO = ("organiser_messages.retry", "organiser_conflicts.settle", "verification.verify")
 UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 STRANGERS = [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://elsewhere.example"}]
 PART = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -109,6 +109,7 @@ def bodies(client: FlaskClient) -> dict[str, dict[str, Any]]:
         "public.resend": {"data": person},
         "tickets.edit": {"data": {"name": "Edith Clarke"}},
         "tickets.cancel": {"data": {}},
+        "verification.verify": {"data": {}},
         "door.pair": {"data": {}},
         "api_door.scan": {"json": scan},
         "api_door.undo": {},

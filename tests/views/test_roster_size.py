@@ -20,7 +20,8 @@ from meetup.domain.registration import PUBLIC_ID_BYTES, TICKET_KEY_BYTES
 from meetup.storage.counters import DoorCounter
 from meetup.storage.db import transaction
 from meetup.storage.events import get_event
-from meetup.storage.registrations import Registration, Ticket
+from meetup.storage.registrations import Registration
+from meetup.storage.tickets import Ticket
 from tests.factories import MadeDevice, World, bearer
 
 PEOPLE = 50_000

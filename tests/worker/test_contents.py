@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 import zxingcpp
+from flask import render_template
+from flask_babel import force_locale
 from icalendar import Calendar
 from PIL import Image
+from sqlalchemy import update
 
+from meetup.clock import utc_now
+from meetup.domain.outbox import MessageKind
+from meetup.message_rendering import render_message
+from meetup.storage import outbox
+from meetup.storage.db import db, transaction
+from meetup.storage.outbox import OutboxMessage
 from tests.factories import World
 from tests.worker.mailroom import Mailroom
 
@@ -166,3 +175,38 @@ def test_sender_may_have_an_international_domain(world: World, mailroom: Mailroo
     assert mailroom.desk.mails[0][0] == "tickets@xn--fte-fma.example"
     assert mail["Message-ID"].isascii()
     assert mail["Message-ID"].endswith("@xn--fte-fma.example>")
+
+
+@pytest.mark.parametrize("kind", list(MessageKind))
+@pytest.mark.parametrize("locale", ["en", "fr"])
+def test_words_are_those_of_the_templates_rendered_whole(
+    world: World, mailroom: Mailroom, kind: MessageKind, locale: str
+) -> None:
+    name = "Zoë <b>&amp; $name {{ 7*7 }} https://evil.example \U0001f388 \\1"
+    world.event(title="L’été <i>&</i> a.b@c.example", venue="La Gaîté", guests=2)
+    ticket = world.register(name=name, guests=2)
+    with world.app.app_context():
+        with transaction() as session:
+            session.execute(update(OutboxMessage).values(kind=kind, locale=locale))
+            now = utc_now()
+            outbox.claim_due(session, lease_token="ours", lease_until=now, now=now, limit=1)
+        (leased,) = outbox.read_leased(db.session(), "ours")
+        words = {
+            "event": leased.event,
+            "registration": leased.registration,
+            "ticket_url": f"http://localhost/t/{ticket.ticket_key}",
+            "event_url": "http://localhost/e/evening",
+            "short_code": f"{ticket.short_code[:4]}-{ticket.short_code[-4:]}",
+            "waitlist_position": None,
+            "has_ticket": kind != MessageKind.CANCELLED,
+            "qr_cid": "ticket-qr",
+        }
+        with force_locale(locale):
+            whole = [render_template(f"email/{kind}/{part}", **words) for part in ("body.txt", "body.html")]
+            subject = render_template(f"email/{kind}/subject.txt", **words)
+        mail = message_from_bytes(render_message(leased).content, policy=policy.default)
+
+    assert isinstance(mail, EmailMessage)
+    texts = [leaves(mail)[kind_of_text].get_content() for kind_of_text in ("text/plain", "text/html")]
+    assert ["\n".join(text.splitlines()) for text in texts] == ["\n".join(text.splitlines()) for text in whole]
+    assert mail["Subject"] == " ".join(subject.split())

@@ -13,6 +13,7 @@ from meetup.clock import utc_now
 from meetup.storage import outbox
 from meetup.storage.db import db, transaction
 from meetup.storage.outbox import OutboxMessage
+from tests.databases import Databases
 from tests.factories import World
 from tests.worker.mailroom import Mailroom
 
@@ -76,10 +77,11 @@ def test_mail_whose_lease_went_to_another_worker_is_left_to_it(world: World, mai
     assert [row.state for row in mailroom.rows()] == ["sending", "sending"]
 
 
+@pytest.mark.sqlite
 def test_database_that_is_busy_after_the_mail_went_makes_no_second_mail(
     world: World, mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("meetup.storage.db.BUSY_TIMEOUT_MILLISECONDS", 50)
+    monkeypatch.setattr("meetup.storage.engine.BUSY_TIMEOUT_MILLISECONDS", 50)
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
     world.event()
     world.register()
@@ -98,24 +100,47 @@ def test_database_that_is_busy_after_the_mail_went_makes_no_second_mail(
     locker.close()
 
 
+@pytest.mark.sqlite
+def test_mails_that_were_leased_when_the_database_went_away_do_not_wait_for_the_lease_to_end(
+    world: World, mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meetup.storage.engine.BUSY_TIMEOUT_MILLISECONDS", 50)
+    world.event()
+    world.register()
+    world.register()
+    forget_connections(mailroom)
+    locker = sqlite3.connect(mailroom.site.config.instance_path / "turnout.sqlite", check_same_thread=False)
+
+    def lock() -> None:
+        locker.execute("BEGIN IMMEDIATE")
+
+    mailroom.desk.before_answer = lock
+    mailroom.desk.answers = ["530 5.7.0 sign in first"]
+    delivering = mailroom.hire()
+
+    mailroom.work(delivering)
+
+    locker.rollback()
+    mailroom.desk.before_answer = lambda: None
+    mailroom.clock.move(61)
+    assert mailroom.work(delivering) == {"sent": 2}
+    assert mailroom.states() == [("sent", 1, None), ("sent", 1, None)]
+    locker.close()
+
+
 def test_worker_outlives_a_database_that_is_away(
-    world: World, mailroom: Mailroom, caplog: pytest.LogCaptureFixture
+    world: World, mailroom: Mailroom, databases: Databases, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.event()
     world.register()
     delivering = mailroom.hire()
     mailroom.work(delivering)
     world.register()
-    instance = mailroom.site.config.instance_path
-    away = instance.rename(instance.with_name("away"))
-    forget_connections(mailroom)
 
-    with caplog.at_level(logging.WARNING):
+    with databases.away(mailroom.app), caplog.at_level(logging.WARNING):
         assert mailroom.work(delivering) == {}
 
     assert "the database is busy or away; trying again" in caplog.text
-    away.rename(instance)
-    forget_connections(mailroom)
     assert mailroom.work(delivering) == {"sent": 1}
 
 
