@@ -60,7 +60,7 @@ def carry_out(
             for place, command in enumerate(commands)
             if command.token_hash in paired and paired[command.token_hash].event_id == event_id
         }
-        event = events.get_event_by_id(session, event_id)
+        event = events.get_current_event(session, event_id)
         verdicts = scan_all(session, event, list(asked.values()), now, vault)
         numbers = get_numbers(session, event_id)
         for place, verdict in zip(asked, verdicts, strict=True):

@@ -21,8 +21,8 @@ from meetup.storage.audit import ActorKind
 from meetup.storage.counters import HeldDoor
 from meetup.storage.devices import PairedDevice
 from meetup.storage.events import Event
-from meetup.storage.group_commit import Collided
 from meetup.storage.parties import Party
+from meetup.storage.prepared import together
 from meetup.storage.registrations import State
 from meetup.storage.scans import CODE_TEXT_LENGTH, Device, Direction, Outcome, Reason
 
@@ -142,12 +142,13 @@ class DoorDesk:
         """Hold what these scans may change: seats where one may be given, then the door, then parties."""
         if any(reading.request.may_need_seat for reading in readings):
             counters.lock_seats(session, event.id)
-        door = counters.hold_door(session, event.id)
         ids = {reading.found.registration_id for reading in readings if reading.found.registration_id is not None}
-        held = parties.hold_parties(session, ids) if ids else {}
+        with together(session):
+            asked = counters.ask_door(session, event.id), parties.ask_parties(session, ids)
+            scan_ids = scans.reserve_ids(session, len(readings))
+        door, held = asked[0].get(), asked[1].get()
         before = {id: replace(party) for id, party in held.items()}
-        scan_ids = scans.reserve_ids(session, len(readings))
-        return cls(session, event, scan_ids, held, before, door, door.inside, door.arrived)
+        return cls(session, event, scan_ids.get(), held, before, door, door.inside, door.arrived)
 
     def serve(self, reading: Reading) -> Verdict:
         """Decide one scan and remember what is to be written."""
@@ -259,12 +260,11 @@ class DoorDesk:
         moved = [(self.before[id], party) for id, party in self.parties.items() if self._has_moved(id, party)]
         revision = self.held.roster_revision + (1 if moved else 0)
         counts = {"inside": self.inside, "arrived": self.arrived, "refused": self.refused, "revision": revision}
-        if not scans.insert_scans(self.session, self.rows):
-            raise Collided
-        if moved and not parties.settle_parties(self.session, moved, revision):
-            raise Collided
-        if not counters.settle_door(self.session, self.held, **counts):
-            raise Collided
+        with together(self.session):
+            scans.insert_scans(self.session, self.rows)
+            if moved:
+                parties.settle_parties(self.session, moved, revision)
+            counters.settle_door(self.session, self.held, **counts)
         for (gate_id, minute), people in self.arrived_at_gates.items():
             arrivals.add_arrivals(self.session, self.event.id, gate_id, minute, people)
         for reading, id in self.overridden:

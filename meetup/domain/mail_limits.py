@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from meetup.storage import outbox
+from meetup.storage.prepared import Answer
 
 HELD_TOO_MANY = "too_many_mails"
 
@@ -38,16 +39,20 @@ class MailsLeft:
 
 def count_mails(
     session: Session, event_id: int, address_keys: Iterable[str], limits: Collection[MailLimit], now: datetime
-) -> dict[str, MailsLeft]:
+) -> Answer[dict[str, MailsLeft]]:
     """Return what counts for each address of an event, nobody missing. Exact while the seats are held."""
-    left = {key: MailsLeft(now) for key in address_keys}
-    if limits and left:
-        since = now - timedelta(seconds=max(limit.seconds for limit in limits))
-        for address_key, at in outbox.list_sent_by_forms(session, event_id, list(left), since):
+    keys = list(address_keys)
+    since = now - timedelta(seconds=max((limit.seconds for limit in limits), default=0))
+
+    def count(rows: list[tuple[str, datetime]]) -> dict[str, MailsLeft]:
+        left = {key: MailsLeft(now) for key in keys}
+        for address_key, at in rows:
             left[address_key].sent_at.append(at)
-    return left
+        return left
+
+    return outbox.ask_sent_by_forms(session, event_id, keys, since).then(count)
 
 
 def may_mail(session: Session, event_id: int, address_key: str, limits: Sequence[MailLimit], now: datetime) -> bool:
     """Tell whether a form may send one more mail to an address."""
-    return count_mails(session, event_id, [address_key], limits, now)[address_key].take(limits) is None
+    return count_mails(session, event_id, [address_key], limits, now).get()[address_key].take(limits) is None

@@ -20,7 +20,7 @@ from meetup.storage import counters, events, registrations
 from meetup.storage import tickets as ticket_rows
 from meetup.storage.counters import HeldSeats
 from meetup.storage.events import Event
-from meetup.storage.group_commit import Collided
+from meetup.storage.prepared import together
 from meetup.storage.registrations import Holder, State
 from meetup.text_input import EmailAddress
 
@@ -123,21 +123,26 @@ class _Desk:
     @classmethod
     def open(cls, session: Session, event: Event, requests: Sequence[SeatRequest], now: datetime) -> "_Desk":
         """Hold the seats and look up who of these people is known already."""
-        seats = counters.hold_seats(session, event.id)
         form_keys = [request.form_key for request in requests if request.form_key]
         email_keys = [request.address.key for request in requests]
-        known = registrations.list_holders(session, event.id, form_keys, email_keys)
-        active = [holder for holder in known if holder.state not in registrations.ENDED_STATES]
         limits = {limit for request in requests for limit in request.mail_limits}
+        with together(session):
+            # First, for what is looked up after it must not change any more.
+            seats = counters.ask_seats(session, event.id)
+            by_form, by_address = registrations.ask_holders(session, event.id, form_keys, email_keys)
+            ids = registrations.reserve_ids(session, len(requests))
+            mails_left = mail_limits.count_mails(session, event.id, email_keys, limits, now)
+        known = registrations.unite_holders(by_form, by_address)
+        active = [holder for holder in known if holder.state not in registrations.ENDED_STATES]
         return cls(
             event,
             now,
-            seats,
-            registrations.reserve_ids(session, len(requests)),
+            seats.get(),
+            ids.get(),
             {holder.form_key: holder for holder in known if holder.form_key},
             {holder.email_key: holder for holder in active if holder.state != State.UNVERIFIED},
             {holder.email_key: holder for holder in active if holder.state == State.UNVERIFIED},
-            mail_limits.count_mails(session, event.id, email_keys, limits, now),
+            mails_left.get(),
         )
 
     def serve(self, request: SeatRequest) -> Registered | Refusal:
@@ -184,22 +189,22 @@ class _Desk:
         self.mails.append((holder, kind, held))
 
     def close(self, session: Session) -> None:
-        """Write down everything that was decided: one statement a table."""
+        """Write down everything that was decided, one statement a table; Collided where somebody was quicker."""
+        revision = 0
         if self.made:
-            self._write_registrations(session)
-        if self.mails:
-            outbox.promise_all(session, self.mails, self.now)
+            revision = roster.note_change(session, self.event.id, [holder.id for holder in self.gave_way])
+            unverified.give_way(session, self.event.id, self.gave_way, self.now)
+        with together(session):
+            if self.made:
+                self._write_registrations(session, revision)
+            if self.mails:
+                outbox.promise_all(session, self.mails, self.now)
 
-    def _write_registrations(self, session: Session) -> None:
-        if not counters.settle_seats(session, self.seats, confirmed=self.confirmed, waitlisted=self.waitlisted):
-            raise Collided
-        revision = roster.note_change(session, self.event.id, [holder.id for holder in self.gave_way])
-        unverified.give_way(session, self.event.id, self.gave_way, self.now)
+    def _write_registrations(self, session: Session, revision: int) -> None:
+        counters.settle_seats(session, self.seats, confirmed=self.confirmed, waitlisted=self.waitlisted)
         rows = [row | {"roster_revision": revision} for _holder, row in self.made]
         registrations.insert_registrations(session, rows)
-        tickets = [new_ticket(self.event, holder, self.now) for holder, _row in self.made]
-        if not ticket_rows.insert_tickets(session, tickets):
-            raise Collided
+        ticket_rows.insert_tickets(session, [new_ticket(self.event, holder, self.now) for holder, _row in self.made])
         changes = [
             audit.Change(f"registration.{holder.state}", "registration", holder.id) for holder, _row in self.made
         ]
@@ -256,7 +261,7 @@ def carry_out(session: Session, commands: Sequence[SeatCommand], now: datetime) 
     # Events in one order for everybody, so that two groups never wait for each other.
     for event_id in sorted({command.event_id for command in commands}):
         places = [place for place, command in enumerate(commands) if command.event_id == event_id]
-        event = events.get_event_by_id(session, event_id)
+        event = events.get_current_event(session, event_id)
         requests = [commands[place].request for place in places]
         outcomes |= zip(places, register_all(session, event, requests, now), strict=True)
     for place, command in enumerate(commands):

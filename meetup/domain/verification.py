@@ -15,7 +15,6 @@ from meetup.storage import counters, events, registrations
 from meetup.storage import tickets as ticket_rows
 from meetup.storage.counters import SeatCounter
 from meetup.storage.events import Event
-from meetup.storage.group_commit import Collided
 from meetup.storage.registrations import ENDED_STATES, Holder, Registration, State
 
 
@@ -56,14 +55,13 @@ def carry_out(session: Session, commands: Sequence[SeatCommand], now: datetime) 
 
 
 def _store(session: Session, event: Event, request: SeatRequest, now: datetime) -> Holder:
-    id = registrations.reserve_ids(session, 1)[0]
+    id = registrations.reserve_ids(session, 1).get()[0]
     row = new_registration(event, request, State.UNVERIFIED, id, now) | {"form_key": None}
     holder = Holder(**{name: row[name] for name in Holder._fields})
     counters.move_people(session, event.id, row["people"], source=None, target=State.UNVERIFIED)
     revision = roster.note_change(session, event.id, [])
     registrations.insert_registrations(session, [row | {"roster_revision": revision}])
-    if not ticket_rows.insert_tickets(session, [new_ticket(event, holder, now)]):
-        raise Collided
+    ticket_rows.insert_tickets(session, [new_ticket(event, holder, now)])
     change = audit.Change("registration.unverified", "registration", id)
     audit.record(session, audit.ATTENDEE, event.id, change, now)
     return holder
@@ -105,8 +103,7 @@ def _place(
 ) -> Answer:
     people = registration.people
     counted = {"confirmed": people, "waitlisted": 0} if is_seated else {"confirmed": 0, "waitlisted": people}
-    if not counters.settle_seats(session, seats, **counted):
-        raise Conflict("try_again")
+    counters.settle_seats(session, seats, **counted)
     counters.move_people(session, registration.event_id, people, source=State.UNVERIFIED, target=None)
     state = State.CONFIRMED if is_seated else State.WAITLISTED
     values = {"confirmed_at": now} if is_seated else {"waitlisted_at": now}

@@ -9,7 +9,8 @@ from sqlalchemy import Integer, Row, UniqueConstraint, bindparam, func, select, 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from meetup.storage.db import Base, table_of
-from meetup.storage.prepared import Prepared, RowInsert
+from meetup.storage.prepared import Prepared
+from meetup.storage.row_insert import RowInsert
 
 
 class GateArrival(Base):

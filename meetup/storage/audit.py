@@ -8,7 +8,7 @@ from sqlalchemy import JSON, BigInteger, Index, Integer, String
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from meetup.storage.db import Base, UtcDateTime, table_of
-from meetup.storage.prepared import RowInsert
+from meetup.storage.row_insert import RowInsert
 
 
 class ActorKind(StrEnum):

@@ -11,7 +11,7 @@ from sqlalchemy import Integer, bindparam, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from meetup.storage.db import Base, changed_rows, table_of
-from meetup.storage.prepared import Prepared
+from meetup.storage.prepared import Answer, Prepared
 
 
 class SeatCounter(Base):
@@ -167,13 +167,18 @@ def get_numbers(session: Session, event_id: int) -> tuple[int, int, int, int | N
     return inside, arrived, confirmed, venue_limit
 
 
+def ask_seats(session: Session, event_id: int) -> Answer[HeldSeats]:
+    """Hold the seats of an event as hold_seats() does."""
+    return _hold_seats.ask(session, {"event": event_id}).then(lambda rows: HeldSeats(*rows[0]))
+
+
 def hold_seats(session: Session, event_id: int) -> HeldSeats:
     """Return the seats of an event and keep every other writer from them, as lock_seats() does."""
-    return HeldSeats(*_hold_seats.fetch(session, {"event": event_id})[0])
+    return ask_seats(session, event_id).get()
 
 
-def settle_seats(session: Session, held: HeldSeats | SeatCounter, *, confirmed: int, waitlisted: int) -> bool:
-    """Count people who got a seat or a place in the line; False when the seats are not as they were when held.
+def settle_seats(session: Session, held: HeldSeats | SeatCounter, *, confirmed: int, waitlisted: int) -> None:
+    """Count people who got a seat or a place in the line; Collided when the seats are not as they were when held.
 
     Whoever holds the seats keeps every other writer away, and this one conditional write would notice one that was not.
     """
@@ -184,7 +189,7 @@ def settle_seats(session: Session, held: HeldSeats | SeatCounter, *, confirmed: 
         "seated": confirmed,
         "waiting": waitlisted,
     }
-    return _settle_seats.run(session, [values]) == 1
+    _settle_seats.run_exactly(session, [values])
 
 
 def take_seat_at_door(session: Session, event_id: int, people: int) -> bool:
@@ -214,17 +219,22 @@ def set_limits(session: Session, event_id: int, *, capacity: int | None, venue_l
     changed_rows(session, update(DoorCounter).where(DoorCounter.event_id == event_id).values(venue_limit=venue_limit))
 
 
+def ask_door(session: Session, event_id: int) -> Answer[HeldDoor]:
+    """Hold the door of an event as hold_door() does."""
+    return _hold_door.ask(session, {"event": event_id}).then(lambda rows: HeldDoor(*rows[0]))
+
+
 def hold_door(session: Session, event_id: int) -> HeldDoor:
     """Return the door of an event and keep every other writer from it until the transaction ends.
 
     Whoever also holds seats holds them first, and parties after the door. Whoever changes a registration or stores a
     scan holds the door before, so that no two ever wait for each other.
     """
-    return HeldDoor(*_hold_door.fetch(session, {"event": event_id})[0])
+    return ask_door(session, event_id).get()
 
 
-def settle_door(session: Session, held: HeldDoor, *, inside: int, arrived: int, refused: int, revision: int) -> bool:
-    """Write down what the door counts now; False when it was not as it was held.
+def settle_door(session: Session, held: HeldDoor, *, inside: int, arrived: int, refused: int, revision: int) -> None:
+    """Write down what the door counts now; Collided when it was not as it was held.
 
     hold_door() keeps others away meanwhile, and this one conditional write would notice one that was not.
     """
@@ -238,7 +248,7 @@ def settle_door(session: Session, held: HeldDoor, *, inside: int, arrived: int, 
         "more_refused": refused,
         "revision_now": revision,
     }
-    return _settle_door.run(session, [values]) == 1
+    _settle_door.run_exactly(session, [values])
 
 
 def shift_door(session: Session, event_id: int, *, inside: int, arrived: int) -> None:

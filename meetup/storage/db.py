@@ -66,16 +66,19 @@ def transaction() -> Iterator[Session]:
     session: Session = db.session()
     if session.info.get("in_transaction"):
         raise RuntimeError("a transaction inside a transaction")
-    session.rollback()
+    if session.in_transaction():
+        session.rollback()
     with _turn(session), storage_errors():
         session.info["in_transaction"] = True
         try:
             session.connection(execution_options={"turnout_write": True})
             yield session
             session.commit()
+        except BaseException:
+            session.rollback()
+            raise
         finally:
             session.info["in_transaction"] = False
-            session.rollback()
 
 
 def _turn(session: Session) -> contextlib.AbstractContextManager[None]:

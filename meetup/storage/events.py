@@ -2,14 +2,28 @@
 
 from datetime import datetime
 from enum import StrEnum
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Boolean, ForeignKey, Integer, LargeBinary, String, Text, UniqueConstraint, select, true
+from sqlalchemy import (
+    Boolean,
+    Engine,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    select,
+    true,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from meetup.errors import NotFound
 from meetup.storage.accounts import Account
 from meetup.storage.counters import DoorCounter, SeatCounter
-from meetup.storage.db import Base, UtcDateTime
+from meetup.storage.db import Base, UtcDateTime, table_of
+from meetup.storage.prepared import Prepared
 
 
 class Mode(StrEnum):
@@ -106,6 +120,39 @@ def get_event_by_id(session: Session, event_id: int) -> Event:
     if event is None:
         raise NotFound
     return event
+
+
+_events = table_of(Event)
+_version = Prepared(
+    lambda _places: select(_events.c.revision, _events.c.updated_at).where(_events.c.id == bindparam("event"))
+)
+# What the groups of one process read again and again, by the database that it came from.
+_kept_events: WeakKeyDictionary[Engine, dict[int, Event]] = WeakKeyDictionary()
+_kept_keys: WeakKeyDictionary[Engine, dict[int, EventKey]] = WeakKeyDictionary()
+
+
+def get_current_event(session: Session, event_id: int) -> Event:
+    """Return an event as get_event_by_id() does, but apart from the session, and read only when it has changed."""
+    kept = _kept_events.setdefault(session.get_bind().engine, {})
+    versions = _version.fetch(session, {"event": event_id})
+    if not versions:
+        raise NotFound
+    event = kept.get(event_id)
+    if event is None or (event.revision, event.updated_at) != versions[0]:
+        event = kept[event_id] = get_event_by_id(session, event_id)
+        session.refresh(event)
+        session.expunge(event)
+    return event
+
+
+def get_current_key(session: Session, event_id: int) -> EventKey:
+    """Return an event's key pair, which never changes, apart from the session."""
+    kept = _kept_keys.setdefault(session.get_bind().engine, {})
+    key = kept.get(event_id)
+    if key is None:
+        key = kept[event_id] = get_event_key(session, event_id)
+        session.expunge(key)
+    return key
 
 
 def get_published_event(session: Session, slug: str) -> Event:

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meetup.errors import Busy, Refusal
-from meetup.storage.db import transaction
+from meetup.storage.db import db, transaction
+from meetup.storage.prepared import Collided
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -23,10 +24,6 @@ R = TypeVar("R")
 LARGEST_GROUP = 100
 # Two machines that meet at the same address or the same scan_id meet once: the second try finds what the other stored.
 TRIES = 3
-
-
-class Collided(Exception):
-    """Another transaction stored the same thing meanwhile; nothing is written, and a new try will see it."""
 
 
 class _Group(Generic[C, R]):
@@ -55,8 +52,11 @@ class GroupCommit(Generic[C, R]):
     def submit(self, command: C) -> R:
         """Carry out a command and return its result once it is durable; raise its refusal, or Busy.
 
-        Must be called inside an application context and outside any transaction.
+        Must be called inside an application context and outside any transaction. What was read before is forgotten.
         """
+        # Whoever waits holds no connection: there are fewer of them than requests, and the group needs one.
+        if db.session.registry.has():
+            db.session.rollback()
         with self._mutex:
             group = self._gathering
             is_first = group is None or len(group.commands) >= LARGEST_GROUP

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore, table_of
 from meetup.storage.events import Event, EventKey
-from meetup.storage.prepared import Prepared, RowInsert, in_list
+from meetup.storage.prepared import Answer, Prepared, in_list
 from meetup.storage.registrations import Registration
+from meetup.storage.row_insert import RowInsert
 from meetup.storage.tickets import Ticket
 
 
@@ -96,27 +97,24 @@ def insert_messages(session: Session, rows: list[dict[str, Any]]) -> None:
     _insert.run(session, rows)
 
 
-def list_sent_by_forms(
+def ask_sent_by_forms(
     session: Session, event_id: int, address_keys: Sequence[str], since: datetime
-) -> Sequence[tuple[str, datetime]]:
-    """Return (address key, promised at) of the mails that forms have sent these addresses since then, oldest first.
+) -> Answer[list[tuple[Any, ...]]]:
+    """Return (address key, promised at) of the mails that forms have sent these addresses since then.
 
     The kind that nobody can cause by typing an address does not count, nor do mails that were held back.
     """
-    return _sent_by_forms.fetch(session, {"event": event_id, "since": since}, address_keys)
+    return _sent_by_forms.ask(session, {"event": event_id, "since": since}, address_keys)
 
 
+# In no order: asked for one, SQLite would read all mails of the event in that order to find these.
 _sent_by_forms = Prepared(
-    lambda places: (
-        select(_messages.c.address_key, _messages.c.created_at)
-        .where(
-            _messages.c.event_id == bindparam("event"),
-            in_list(_messages.c.address_key, places),
-            _messages.c.created_at > bindparam("since", type_=_messages.c.created_at.type),
-            _messages.c.state != MessageState.HELD,
-            _messages.c.kind != NOT_BY_FORMS,
-        )
-        .order_by(_messages.c.id)
+    lambda places: select(_messages.c.address_key, _messages.c.created_at).where(
+        _messages.c.event_id == bindparam("event"),
+        in_list(_messages.c.address_key, places),
+        _messages.c.created_at > bindparam("since", type_=_messages.c.created_at.type),
+        _messages.c.state != MessageState.HELD,
+        _messages.c.kind != NOT_BY_FORMS,
     )
 )
 

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from meetup.storage.db import changed_rows, table_of
-from meetup.storage.prepared import Prepared, in_list
+from meetup.storage.prepared import Answer, Prepared, in_list
 from meetup.storage.registrations import Registration
 
 _registrations = table_of(Registration)
@@ -54,8 +54,14 @@ def get_party(session: Session, registration_id: int) -> Party:
 
 def hold_parties(session: Session, registration_ids: Iterable[int]) -> dict[int, Party]:
     """Return registrations by id as they stand, and keep every other writer from them until the transaction ends."""
-    rows = _held.fetch(session, {}, sorted(registration_ids))
-    return {row[0]: Party(*row) for row in rows}
+    return ask_parties(session, registration_ids).get()
+
+
+def ask_parties(session: Session, registration_ids: Iterable[int]) -> Answer[dict[int, Party]]:
+    """Hold parties as hold_parties() does; no ids are no parties."""
+    # No registration has the number 0.
+    answer = _held.ask(session, {}, list(registration_ids) or [0])
+    return answer.then(lambda rows: {row[0]: Party(*row) for row in rows})
 
 
 _held = Prepared(
@@ -87,8 +93,8 @@ _settle = Prepared(
 )
 
 
-def settle_parties(session: Session, moved: Sequence[tuple[Party, Party]], revision: int) -> bool:
-    """Write down how parties moved, each as it was held and as it is now; False when one was not as it was held.
+def settle_parties(session: Session, moved: Sequence[tuple[Party, Party]], revision: int) -> None:
+    """Write down how parties moved, each as it was held and as it is now; Collided when one was not as it was held.
 
     hold_parties() keeps others away meanwhile, and this conditional write would notice one that was not (rules 4.1).
     """
@@ -106,7 +112,7 @@ def settle_parties(session: Session, moved: Sequence[tuple[Party, Party]], revis
         }
         for before, now in moved
     ]
-    return _settle.run(session, rows) == len(rows)
+    _settle.run_exactly(session, rows)
 
 
 def lock_parties(session: Session, registration_ids: Iterable[int]) -> None:

@@ -26,10 +26,11 @@ from sqlalchemy import text as text_clause
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from meetup.storage import prepared
+from meetup.storage import row_insert
 from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore, table_of
 from meetup.storage.events import Event
-from meetup.storage.prepared import Prepared, RowInsert, in_list
+from meetup.storage.prepared import Answer, Prepared, in_list
+from meetup.storage.row_insert import RowInsert
 
 
 class State(StrEnum):
@@ -141,9 +142,9 @@ def insert_registration(session: Session, values: dict[str, Any]) -> int | None:
     return session.execute(statement).scalar_one_or_none()
 
 
-def reserve_ids(session: Session, count: int) -> list[int]:
+def reserve_ids(session: Session, count: int) -> Answer[list[int]]:
     """Return ids that no registration has had; on SQLite only the holder of the write lock may ask."""
-    return prepared.reserve_ids(session, _registrations, count)
+    return row_insert.reserve_ids(session, _registrations, count)
 
 
 def insert_registrations(session: Session, rows: Sequence[dict[str, Any]]) -> None:
@@ -154,11 +155,26 @@ def insert_registrations(session: Session, rows: Sequence[dict[str, Any]]) -> No
 
 def list_holders(session: Session, event_id: int, form_keys: Sequence[str], email_keys: Sequence[str]) -> list[Holder]:
     """Return the registrations that a form of these keys made, and those that hold one of these addresses."""
-    rows = _of_addresses.fetch(session, {"event": event_id}, email_keys) if email_keys else []
-    known = {row[0] for row in rows}
-    if form_keys:
-        rows += [row for row in _of_forms.fetch(session, {"event": event_id}, form_keys) if row[0] not in known]
+    by_form, by_address = ask_holders(session, event_id, form_keys, email_keys)
+    return unite_holders(by_form, by_address)
+
+
+def ask_holders(
+    session: Session, event_id: int, form_keys: Sequence[str], email_keys: Sequence[str]
+) -> tuple[Answer[list[Holder]], Answer[list[Holder]]]:
+    """Look up what list_holders() returns, first by forms, then by addresses."""
+    # No form has an empty key, and no address is empty.
+    by_form = _of_forms.ask(session, {"event": event_id}, form_keys or [""]).then(_holders)
+    return by_form, _of_addresses.ask(session, {"event": event_id}, email_keys or [""]).then(_holders)
+
+
+def _holders(rows: list[tuple[Any, ...]]) -> list[Holder]:
     return [Holder(*row) for row in rows]
+
+
+def unite_holders(by_form: Answer[list[Holder]], by_address: Answer[list[Holder]]) -> list[Holder]:
+    """Return what was looked up, each once."""
+    return list({holder.id: holder for holder in (*by_form.get(), *by_address.get())}.values())
 
 
 def find_active_by_email(session: Session, event_id: int, email_key: str) -> Registration | None:

@@ -21,11 +21,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from meetup.storage import prepared
+from meetup.storage import row_insert
 from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore, table_of
 from meetup.storage.events import Event
-from meetup.storage.prepared import Prepared, RowInsert, in_list
+from meetup.storage.prepared import Answer, Prepared, in_list
 from meetup.storage.registrations import Registration
+from meetup.storage.row_insert import RowInsert
 from meetup.storage.tickets import Ticket
 
 CODE_TEXT_LENGTH = 200
@@ -162,7 +163,7 @@ class Scan(Base):
 
 
 _scans = table_of(Scan)
-_insert = RowInsert(_scans, is_ignoring=True)
+_insert = RowInsert(_scans)
 _by_scan_id = Prepared(
     lambda places: select(_scans.c.id).where(_scans.c.event_id == bindparam("event"), in_list(_scans.c.scan_id, places))
 )
@@ -174,14 +175,14 @@ def insert_scan(session: Session, values: dict[str, Any]) -> int | None:
     return session.execute(statement).scalar_one_or_none()
 
 
-def reserve_ids(session: Session, count: int) -> list[int]:
+def reserve_ids(session: Session, count: int) -> Answer[list[int]]:
     """Return ids that no scan has had; on SQLite only the holder of the write lock may ask."""
-    return prepared.reserve_ids(session, _scans, count)
+    return row_insert.reserve_ids(session, _scans, count)
 
 
-def insert_scans(session: Session, rows: list[dict[str, Any]]) -> bool:
-    """Store scans whose ids are reserved; False when one of their scan_ids was stored by somebody else meanwhile."""
-    return _insert.run(session, rows) == len(rows)
+def insert_scans(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Store scans whose ids are reserved; a scan_id that somebody stored meanwhile raises IntegrityError."""
+    _insert.run(session, rows)
 
 
 def list_scans(session: Session, event_id: int, scan_ids: Sequence[str]) -> dict[str, Scan]:

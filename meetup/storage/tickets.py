@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ForeignKey, Integer, LargeBinary, String, UniqueConstraint, bindparam, select, update
+from sqlalchemy import ForeignKey, Integer, LargeBinary, String, UniqueConstraint, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from meetup.storage.db import Base, UtcDateTime, changed_rows, insert_or_ignore, table_of
 from meetup.storage.events import Event
-from meetup.storage.prepared import Prepared, RowInsert, in_list
+from meetup.storage.prepared import Prepared, in_list
 from meetup.storage.registrations import Registration
+from meetup.storage.row_insert import RowInsert
 
 
 class Ticket(Base):
@@ -41,17 +42,18 @@ class TicketFound(NamedTuple):
     revoked_at: datetime | None
 
 
-_insert = RowInsert(_tickets, is_ignoring=True)
+_insert = RowInsert(_tickets)
+# By the secret alone, which no two tickets share: with the event beside it SQLite would go through all of its tickets.
 _by_secret = Prepared(
-    lambda places: select(_tickets.c.secret, _tickets.c.id, _tickets.c.registration_id, _tickets.c.revoked_at).where(
-        in_list(_tickets.c.secret, places), _tickets.c.event_id == bindparam("event")
-    )
+    lambda places: select(
+        _tickets.c.secret, _tickets.c.id, _tickets.c.registration_id, _tickets.c.revoked_at, _tickets.c.event_id
+    ).where(in_list(_tickets.c.secret, places))
 )
 
 
-def insert_tickets(session: Session, rows: list[dict[str, Any]]) -> bool:
-    """Store tickets; False when one of their short codes is taken in the event, so that others can be tried."""
-    return _insert.run(session, rows) == len(rows)
+def insert_tickets(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Store tickets; a short code that is taken in the event raises IntegrityError, and others can be tried."""
+    _insert.run(session, rows)
 
 
 def insert_ticket(session: Session, values: dict[str, Any]) -> bool:
@@ -77,8 +79,8 @@ def revoke_ticket(session: Session, registration_id: int, revision: int, now: da
 
 def list_tickets_by_secret(session: Session, event_id: int, secrets: Sequence[bytes]) -> dict[bytes, TicketFound]:
     """Return the tickets with these secrets in an event, revoked ones too."""
-    rows = _by_secret.fetch(session, {"event": event_id}, secrets)
-    return {row[0]: TicketFound(*row) for row in rows}
+    rows = _by_secret.fetch(session, {}, secrets)
+    return {row[0]: TicketFound(*row[:-1]) for row in rows if row[-1] == event_id}
 
 
 def find_ticket_by_short_code(session: Session, event_id: int, short_code: str) -> Ticket | None:

@@ -1,4 +1,4 @@
-"""Limits so high that no race is decided by them, and the last word on each race: a recount."""
+"""Limits so high that no race is decided by them, transactions that nobody shares, and the last word: a recount."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from meetup.domain.recount import find_differences
+from meetup.storage import group_commit
 from meetup.storage.db import db
 from meetup.views.limits import limiter
 
@@ -23,6 +24,12 @@ def environ() -> dict[str, str]:
 def counting_afresh(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no failure of the counters outlive its test: the limiter serves one application after the other."""
     monkeypatch.setattr(limiter, "_storage_dead", False)
+
+
+@pytest.fixture
+def each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no two commands of this process share a transaction, as those of different machines never do."""
+    monkeypatch.setattr(group_commit, "LARGEST_GROUP", 1)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from sqlalchemy.orm import Session
 from meetup import create_app
 from meetup.site import current_site
 from meetup.storage import counters
-from meetup.storage.counters import SeatCounter
+from meetup.storage.counters import HeldSeats, SeatCounter
 from meetup.storage.db import changed_rows, db
 from meetup.storage.events import get_event
 
@@ -60,22 +61,28 @@ def poster(app: Flask, path: str, typed: dict[str, str]) -> Callable[[], tuple[i
 
 
 def look_at_seats(app: Flask) -> Callable[[], None]:
-    """Return a look at the free seats of the event, for the careless take_seat."""
+    """Return a look at the seats of the event, for careless_hold_seats()."""
 
     def look() -> None:
         with app.app_context():
             session = db.session()
-            seen.free = counters.get_seats(session, get_event(session, "evening").id).free
+            seats = counters.get_seats(session, get_event(session, "evening").id)
+            seen.seats = HeldSeats(**{field.name: getattr(seats, field.name) for field in fields(HeldSeats)})
+            session.rollback()
 
     return look
 
 
-def careless_take_seat(session: Session, event_id: int, people: int) -> bool:
-    """Stand in for counters.take_seat: decide by what was seen before, and write without a condition."""
-    if seen.free < people:
-        return False
-    taken = {"confirmed": SeatCounter.confirmed + people}
-    return changed_rows(session, update(SeatCounter).where(SeatCounter.event_id == event_id).values(taken)) == 1
+def careless_hold_seats(session: Session, event_id: int) -> HeldSeats:
+    """Stand in for counters.hold_seats: keep nobody away, and give what was seen before."""
+    seats: HeldSeats = seen.seats
+    return seats
+
+
+def careless_settle_seats(session: Session, held: HeldSeats | SeatCounter, *, confirmed: int, waitlisted: int) -> None:
+    """Stand in for counters.settle_seats: write without a condition."""
+    taken = {"confirmed": SeatCounter.confirmed + confirmed, "waitlisted": SeatCounter.waitlisted + waitlisted}
+    changed_rows(session, update(SeatCounter).where(SeatCounter.event_id == held.event_id).values(taken))
 
 
 def register_in_processes(app: Flask, crowds: list[list[str]], *, is_careless: bool = False) -> list[int]:
@@ -100,7 +107,8 @@ def register_in_processes(app: Flask, crowds: list[list[str]], *, is_careless: b
 def _register(environ: dict[str, str], emails: list[str], start: Any, answers: Any, is_careless: bool) -> None:
     app = create_app(environ)
     if is_careless:
-        counters.take_seat = careless_take_seat
+        counters.hold_seats = careless_hold_seats
+        counters.settle_seats = careless_settle_seats
     look_at_seats(app)()
     start.wait(WAIT_SECONDS)
     answers.put([poster(app, "/e/evening/register", form(email))()[0] for email in emails])

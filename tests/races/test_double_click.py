@@ -92,43 +92,40 @@ def test_same_address_for_the_last_seat_keeps_the_seat_whole(
     assert recount() == []
 
 
-def careless(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Let a look-up answer what everybody saw before they started: nothing."""
-    monkeypatch.setattr(registrations, name, lambda session, event_id, key: None)
+@pytest.fixture
+def careless(monkeypatch: pytest.MonkeyPatch, each_alone: None) -> None:
+    """Let the look-up of those who are known answer what everybody saw before they started: nobody."""
+    monkeypatch.setattr(registrations, "list_holders", lambda session, event_id, form_keys, email_keys: [])
 
 
-def test_without_the_unique_address_one_person_is_registered_twice(
-    app: Flask, world: World, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("careless")
+def test_without_the_unique_address_one_person_is_registered_twice(app: Flask, world: World, session: Session) -> None:
     """The control of the address: the index has the last word, and without it there is none."""
     drop_index(app, "uq_registrations_active_email")
     world.event()
-    careless(monkeypatch, "find_active_by_email")
 
     click(app, [form("ada@example.org")] * CLICKS)
 
     assert stored(session)[0] > 1
 
 
+@pytest.mark.usefixtures("careless")
 def test_with_the_unique_address_alone_one_person_is_registered_once(
-    app: Flask, world: World, session: Session, monkeypatch: pytest.MonkeyPatch
+    app: Flask, world: World, session: Session
 ) -> None:
     """The other side of the control: the index holds though nobody looks first."""
     world.event()
-    careless(monkeypatch, "find_active_by_email")
 
     click(app, [form("ada@example.org")] * CLICKS)
 
     assert stored(session) == (1, 1)
 
 
-def test_without_the_unique_form_key_one_form_is_registered_twice(
-    app: Flask, world: World, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("careless")
+def test_without_the_unique_form_key_one_form_is_registered_twice(app: Flask, world: World, session: Session) -> None:
     """The control of the form key."""
     drop_unique(app, "registrations", "event_id", "form_key")
     world.event()
-    careless(monkeypatch, "find_by_form_key")
 
     click(app, [form(f"p{number}@example.org", form_key="k-1") for number in range(CLICKS)])
 

@@ -10,7 +10,15 @@ from meetup.storage import counters
 from meetup.storage.counters import SeatCounter, get_seats
 from meetup.storage.events import get_event
 from tests.factories import World
-from tests.races.crowd import all_at_once, careless_take_seat, form, look_at_seats, poster, register_in_processes
+from tests.races.crowd import (
+    all_at_once,
+    careless_hold_seats,
+    careless_settle_seats,
+    form,
+    look_at_seats,
+    poster,
+    register_in_processes,
+)
 
 PEOPLE = 24
 SEATS = 7
@@ -80,19 +88,35 @@ def test_last_seats_hold_across_processes(
     assert recount() == []
 
 
-def test_without_the_conditional_write_the_last_seats_are_given_twice(
+@pytest.mark.usefixtures("each_alone")
+def test_without_holding_the_seats_the_last_ones_are_given_twice(
     app: Flask, world: World, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control: the condition in counters.take_seat is what holds."""
+    """The control: counters.hold_seats, and the condition of counters.settle_seats, are what holds."""
     world.event(capacity=SEATS, has_waitlist=False)
-    monkeypatch.setattr(counters, "take_seat", careless_take_seat)
+    monkeypatch.setattr(counters, "hold_seats", careless_hold_seats)
+    monkeypatch.setattr(counters, "settle_seats", careless_settle_seats)
 
     register_all(app, [0] * PEOPLE, look_at_seats(app))
 
     assert seats(session).confirmed > SEATS
 
 
-def test_without_the_conditional_write_processes_give_the_last_seats_twice(
+@pytest.mark.usefixtures("each_alone")
+def test_with_the_condition_alone_the_last_seats_are_given_once(
+    app: Flask, world: World, session: Session, monkeypatch: pytest.MonkeyPatch, recount: Callable[[], list[str]]
+) -> None:
+    """The other side of the control: the condition holds though nobody waits for anybody."""
+    world.event(capacity=SEATS, has_waitlist=False)
+    monkeypatch.setattr(counters, "hold_seats", careless_hold_seats)
+
+    register_all(app, [0] * PEOPLE, look_at_seats(app))
+
+    assert 0 < seats(session).confirmed <= SEATS
+    assert recount() == []
+
+
+def test_without_holding_the_seats_processes_give_the_last_ones_twice(
     app: Flask, world: World, session: Session
 ) -> None:
     world.event(capacity=SEATS, has_waitlist=False)

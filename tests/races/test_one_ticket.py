@@ -1,7 +1,8 @@
 """One ticket at many gates at the same instant: let in once, the others learn when and where (rules 4.1)."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from meetup.domain import check_in
-from meetup.domain.door_desk import Reading
+from meetup.storage import counters, parties
+from meetup.storage.counters import DoorCounter, HeldDoor
 from meetup.storage.db import changed_rows, db
+from meetup.storage.events import get_event
+from meetup.storage.parties import Party
 from meetup.storage.registrations import Registration, find_by_ticket_key
 from tests.factories import MadeDevice, MadeTicket, World, bearer
 from tests.races.crowd import all_at_once, seen
@@ -28,13 +31,15 @@ def phones(world: World) -> list[MadeDevice]:
     return [world.device(gate=GATES[number % len(GATES)]) for number in range(PHONES)]
 
 
-def scanner(app: Flask, phone: MadeDevice, code: str, **more: Any) -> Callable[[], dict[str, Any]]:
+def scanner(
+    app: Flask, phone: MadeDevice, code: str, statuses: tuple[int, ...] = (200,), **more: Any
+) -> Callable[[], dict[str, Any]]:
     """Return a call that scans a code with a phone and gives the answer."""
     body = {"scan_id": str(uuid.uuid4()), "code": code} | more
 
     def scan() -> dict[str, Any]:
         answer = app.test_client().post("/api/v1/scans", json=body, headers=bearer(phone.token))
-        assert answer.status_code == 200
+        assert answer.status_code in statuses
         return dict(answer.json or {})
 
     return scan
@@ -116,32 +121,99 @@ def test_full_venue_lets_in_as_many_as_it_holds(
     assert recount() == []
 
 
-def careless_take_place(session: Session, reading: Reading, registration_id: int) -> int:
-    """Stand in for check_in._take_place: decide by what was seen before, and write without a condition."""
-    entering = int(seen.left)
-    inside = {"inside": Registration.inside + entering, "has_been_inside": True}
-    changed_rows(session, update(Registration).where(Registration.id == registration_id).values(inside))
-    return entering
+def careless_hold_parties(session: Session, registration_ids: Iterable[int]) -> dict[int, Party]:
+    """Stand in for parties.hold_parties: keep nobody away, and give what was seen before."""
+    return {seen.party.id: replace(seen.party)}
 
 
-def test_without_the_conditional_write_one_ticket_is_let_in_twice(
+def careless_settle_parties(session: Session, moved: Sequence[tuple[Party, Party]], revision: int) -> None:
+    """Stand in for parties.settle_parties: write without a condition."""
+    for before, now in moved:
+        entered = {"inside": Registration.inside + now.inside - before.inside, "has_been_inside": True}
+        changed_rows(session, update(Registration).where(Registration.id == now.id).values(entered))
+
+
+def look_at_party(app: Flask, ticket: MadeTicket) -> Callable[[], None]:
+    """Return a look at a ticket's party, for careless_hold_parties()."""
+
+    def look() -> None:
+        with app.app_context():
+            registration = find_by_ticket_key(db.session(), ticket.ticket_key)
+            assert registration is not None
+            seen.party = parties.get_party(db.session(), registration.id)
+
+    return look
+
+
+@pytest.mark.usefixtures("each_alone")
+def test_without_holding_the_party_one_ticket_is_let_in_twice(
     app: Flask,
     world: World,
     phones: list[MadeDevice],
     recount: Callable[[], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The control: the read and the condition in the transaction are what holds, and the recount sees the breach."""
+    """The control: the hold and the condition of the write are what holds, and the recount sees the breach."""
     ticket = world.register()
-    monkeypatch.setattr(check_in, "_take_place", careless_take_place)
+    monkeypatch.setattr(parties, "hold_parties", careless_hold_parties)
+    monkeypatch.setattr(parties, "settle_parties", careless_settle_parties)
 
-    def look() -> None:
-        with app.app_context():
-            party = find_by_ticket_key(db.session(), ticket.ticket_key)
-            assert party is not None
-            seen.left = party.people - party.inside
-
-    answers = scan_everywhere(app, phones, ticket, look)
+    answers = scan_everywhere(app, phones, ticket, look_at_party(app, ticket))
 
     assert reasons(answers).count(None) > 1
     assert any("more inside than its party" in line for line in recount())
+
+
+@pytest.mark.usefixtures("each_alone")
+def test_with_the_condition_alone_one_ticket_is_let_in_once(
+    app: Flask,
+    world: World,
+    phones: list[MadeDevice],
+    recount: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other side of the control: who decided by an old look is told to come again, and nobody is let in twice."""
+    ticket = world.register()
+    monkeypatch.setattr(parties, "hold_parties", careless_hold_parties)
+    calls = [scanner(app, phone, ticket.code, statuses=(200, 503)) for phone in phones]
+
+    answers = all_at_once(calls, look_at_party(app, ticket))
+
+    assert [answer.get("outcome") for answer in answers].count("admitted") == 1
+    assert recount() == []
+
+
+def careless_hold_door(session: Session, event_id: int) -> HeldDoor:
+    """Stand in for counters.hold_door: keep nobody away, and give what was seen before."""
+    door: HeldDoor = seen.door
+    return door
+
+
+def careless_settle_door(session: Session, held: HeldDoor, *, inside: int, **counts: int) -> None:
+    """Stand in for counters.settle_door: write without a condition."""
+    entered = {"inside": DoorCounter.inside + inside - held.inside}
+    changed_rows(session, update(DoorCounter).where(DoorCounter.event_id == held.event_id).values(entered))
+
+
+@pytest.mark.usefixtures("each_alone")
+def test_without_holding_the_door_more_come_in_than_the_venue_holds(
+    app: Flask, world: World, phones: list[MadeDevice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the venue limit."""
+    slug = world.event("small-hall", venue_limit=5)
+    tickets = [world.register(slug) for _ in range(PHONES)]
+    phone = world.device(slug)
+    hold_door = counters.hold_door
+
+    def look() -> None:
+        with app.app_context():
+            session = db.session()
+            seen.door = hold_door(session, get_event(session, slug).id)
+            session.rollback()
+
+    monkeypatch.setattr(counters, "hold_door", careless_hold_door)
+    monkeypatch.setattr(counters, "settle_door", careless_settle_door)
+
+    all_at_once([scanner(app, phone, ticket.code) for ticket in tickets], look)
+
+    assert world.headcount(phone, slug)["inside"] > 5

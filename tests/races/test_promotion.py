@@ -1,23 +1,24 @@
 """Seats given back while others come: the waitlist moves in its order and nobody slips in (rules 2.5, 2.6)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meetup.clock import utc_now
 from meetup.domain import audit, events, waitlist
 from meetup.domain.events import EventDetails
 from meetup.storage import counters
-from meetup.storage.counters import SeatCounter
-from meetup.storage.db import changed_rows, transaction
+from meetup.storage.counters import HeldSeats
+from meetup.storage.db import transaction
 from meetup.storage.events import get_event
 from meetup.storage.outbox import OutboxMessage
 from meetup.storage.registrations import Registration
 from tests.factories import World
-from tests.races.crowd import all_at_once, form, poster
+from tests.races.crowd import all_at_once, careless_settle_seats, form, poster
 
 SEATED = 6
 WAITING = 10
@@ -144,32 +145,31 @@ def test_check_in_and_cancel_at_once_never_both_succeed(
     assert recount() == []
 
 
-def take_any_free_seat(session: Session, event_id: int, people: int) -> bool:
-    """Stand in for counters.take_seat: ask for a free seat, and not whether somebody waits for it."""
-    statement = (
-        update(SeatCounter)
-        .where(SeatCounter.event_id == event_id, SeatCounter.confirmed + people <= SeatCounter.capacity)
-        .values(confirmed=SeatCounter.confirmed + people)
-    )
-    return changed_rows(session, statement) == 1
+@pytest.fixture
+def anybodys(monkeypatch: pytest.MonkeyPatch, each_alone: None) -> None:
+    """Ask for a free seat, and not whether somebody waits for it."""
+    hold_seats = counters.hold_seats
+
+    def without_the_line(session: Session, event_id: int) -> HeldSeats:
+        return replace(hold_seats(session, event_id), waitlisted=0)
+
+    monkeypatch.setattr(counters, "hold_seats", without_the_line)
+    monkeypatch.setattr(counters, "settle_seats", careless_settle_seats)
 
 
-def test_when_a_free_seat_is_anybodys_somebody_slips_past_a_party(
-    app: Flask, world: World, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The control: counters.take_seat without the question whether somebody waits."""
-    monkeypatch.setattr(counters, "take_seat", take_any_free_seat)
-
+@pytest.mark.usefixtures("anybodys")
+def test_when_a_free_seat_is_anybodys_somebody_slips_past_a_party(app: Flask, world: World, session: Session) -> None:
+    """The control: the line is part of what is held."""
     register_behind_a_party(app, world)
 
     assert len(names_in(session, "confirmed")) == 4
 
 
+@pytest.mark.usefixtures("anybodys")
 def test_when_the_line_moves_later_somebody_slips_in(
     app: Flask, world: World, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: the line moves after the cancel's transaction, and a free seat is anybody's."""
-    monkeypatch.setattr(counters, "take_seat", take_any_free_seat)
     seat_waiting = waitlist.seat_waiting
     monkeypatch.setattr(waitlist, "seat_waiting", lambda session, event, now: 0)
 

@@ -1,7 +1,7 @@
 """One scan_id sent again and again at the same instant: decided once, answered alike (rules 4.2)."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -99,25 +99,23 @@ def test_same_undo_is_done_once(app: Flask, world: World, session: Session, reco
     assert recount() == []
 
 
+@pytest.mark.usefixtures("each_alone")
 def test_without_the_unique_scan_id_one_scan_is_stored_twice(
     app: Flask, world: World, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: without the constraint, whoever saw nothing stored stores the scan again."""
     drop_unique(app, "scans", "event_id", "scan_id")
     world.event()
-    find_scan = scans.find_scan
+    list_scans = scans.list_scans
 
-    def careless_find_scan(session: Session, event_id: int, scan_id: str) -> Scan | None:
-        if seen.nothing:
-            seen.nothing = False
-            return None
-        return find_scan(session, event_id, scan_id)
+    def careless_list_scans(session: Session, event_id: int, scan_ids: Sequence[str]) -> dict[str, Scan]:
+        return {} if seen.nothing else list_scans(session, event_id, scan_ids)
 
     def look() -> None:
         with app.app_context():
             seen.nothing = stored_scans(db.session()) == []
 
-    monkeypatch.setattr(scans, "find_scan", careless_find_scan)
+    monkeypatch.setattr(scans, "list_scans", careless_list_scans)
 
     send_again_and_again(app, world.device(), world.register().code, look)
 
