@@ -4,11 +4,11 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from fpdf import FPDF
-from fpdf.bidi import BidiParagraph
-from fpdf.fonts import TTFFont
+# fpdf2 takes 30 MB, which mail workers and most web workers never need: it is loaded with the first page.
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 # Millimetres on A4.
 MARGIN, LINE_WIDTH = 24, 162
@@ -39,8 +39,10 @@ def printable(text: str) -> str:
     return " ".join("".join(c for c in kept if c in JOINERS or unicodedata.category(c)[0] != "C").split())
 
 
-def new_page(title: str, language: str, font_folder: Path, made_at: datetime) -> FPDF:
+def new_page(title: str, language: str, font_folder: Path, made_at: datetime) -> "FPDF":
     """Return an empty page; `font_folder` holds DejaVuSans.ttf and DejaVuSans-Bold.ttf."""
+    from fpdf import FPDF
+
     pdf = FPDF(format="A4")
     # Else the text {nb} in somebody's name would turn into the number of pages.
     pdf.alias_nb_pages("")
@@ -56,7 +58,7 @@ def new_page(title: str, language: str, font_folder: Path, made_at: datetime) ->
     return pdf
 
 
-def write(pdf: FPDF, block: Block, after: float = 0) -> None:
+def write(pdf: "FPDF", block: Block, after: float = 0) -> None:
     """Write the block at the margin and move below it, and `after` millimetres further.
 
     A letter that the font lacks becomes a box, and a text that fits in no size ends in an ellipsis.
@@ -75,17 +77,20 @@ def write(pdf: FPDF, block: Block, after: float = 0) -> None:
     pdf.set_y(pdf.y + after)
 
 
-def _line_height(pdf: FPDF) -> float:
+def _line_height(pdf: "FPDF") -> float:
     return float(pdf.font_size) * 1.3
 
 
-def _height(pdf: FPDF, text: str) -> float:
+def _height(pdf: "FPDF", text: str) -> float:
     lines = pdf.multi_cell(LINE_WIDTH, _line_height(pdf), text, dry_run=True, output="LINES")
     return len(lines) * _line_height(pdf) if isinstance(lines, list) else 0
 
 
-def _drawable(pdf: FPDF, line: str) -> str:
+def _drawable(pdf: "FPDF", line: str) -> str:
     """Return the line with the letters that the font has, those from right to left put in reading order."""
+    from fpdf.bidi import BidiParagraph
+    from fpdf.fonts import TTFFont
+
     known = pdf.current_font.cmap if isinstance(pdf.current_font, TTFFont) else {}
     shown = "".join(
         c if ord(c) in known else "\u25a1"

@@ -4,12 +4,14 @@ import io
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-
-from fpdf import FPDF
+from typing import TYPE_CHECKING
 
 from meetup.pdf_page import SOFT_INK, Block, new_page, write
 from meetup.qr_tables import Matrix
 from meetup.ticket_files import qr_png
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 # Millimetres on A4. The code is read from three steps away, and stands at a fixed place however long the title is.
 TITLE_TOP, CALL_TOP, STEPS_TOP = 22, 50, 86
@@ -44,7 +46,7 @@ def poster_pdf(poster: Poster) -> bytes:
     return bytes(pdf.output())
 
 
-def _draw_code(pdf: FPDF, poster: Poster) -> None:
+def _draw_code(pdf: "FPDF", poster: Poster) -> None:
     picture = io.BytesIO(qr_png(poster.matrix, scale=24))
     pdf.image(picture, x=(pdf.w - CODE_SIDE) / 2, y=CODE_TOP, w=CODE_SIDE, alt_text=f"QR {poster.address}")
     pdf.set_y(CODE_TOP + CODE_SIDE)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from fpdf import FPDF
 from icalendar import Calendar, Event, vDatetime, vInt, vText, vUri
 from icalendar.parser import Contentline
 from qrcode import QRCode
@@ -21,6 +20,9 @@ from qrcode.util import QRData
 
 from meetup.pdf_page import HAIRLINE, LINE_WIDTH, MARGIN, SOFT_INK, Block, new_page, printable, write
 from meetup.qr_tables import MASK_PATTERN, Matrix, draw_symbol
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 # QR's number for its byte mode.
 BYTE_MODE: Literal[4] = 4
@@ -237,7 +239,7 @@ def ticket_pdf(page: TicketPage) -> bytes:
     return bytes(pdf.output())
 
 
-def _draw_code(pdf: FPDF, page: TicketPage) -> None:
+def _draw_code(pdf: "FPDF", page: TicketPage) -> None:
     """Draw the picture in the middle, the short code under it, and the hint."""
     pdf.image(
         io.BytesIO(qr_png(page.matrix, scale=16)),
@@ -252,6 +254,6 @@ def _draw_code(pdf: FPDF, page: TicketPage) -> None:
     write(pdf, Block(page.words.hint, 10, 12, ink=SOFT_INK, align="C"))
 
 
-def _write_labelled(pdf: FPDF, label: str, block: Block, after: float = 5) -> None:
+def _write_labelled(pdf: "FPDF", label: str, block: Block, after: float = 5) -> None:
     write(pdf, Block(label, 9, 5, ink=SOFT_INK), after=1)
     write(pdf, block, after)

@@ -1,12 +1,12 @@
 """Accounts, passwords and sessions (rules 5.3)."""
 
+import functools
 import secrets
 from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from sqlalchemy.orm import Session
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from meetup.domain import audit
 from meetup.domain.audit import Actor
@@ -21,17 +21,24 @@ SESSION_LASTS = timedelta(days=14)
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 128
 TOKEN_BYTES = 32
-COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])
 # OWASP's smallest: 19 MiB, two passes, one lane; more lanes would let a flood of sign-ins take every core.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _nobody = _hasher.hash(secrets.token_urlsafe(TOKEN_BYTES))
+
+
+@functools.cache
+def _common_passwords() -> frozenset[str]:
+    # With its other lists it takes 12 MB, which only whoever chooses a password needs.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
 
 
 def hash_password(password: str) -> str:
     """Return the argon2id hash of an acceptable password; raise Invalid (`password`). Slow: not in a transaction."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise Invalid({"password": ["bad_password_length"]})
-    if password.casefold() in COMMON_PASSWORDS:
+    if password.casefold() in _common_passwords():
         raise Invalid({"password": ["common_password"]})
     return _hasher.hash(password)
 
