@@ -43,7 +43,7 @@ def identify_all(
     """
     texts = [_storable(code).strip().upper() if code is not None else "" for code, _id in asked]
     codes = [ticket_code.parse(text) if ticket_code.looks_like_code(text) else None for text in texts]
-    key = get_current_key(session, event.id) if any(codes) else None
+    key = get_current_key(session, event) if any(codes) else None
     genuine = [code is not None and key is not None and _is_genuine(event, key, code, vault) for code in codes]
     secrets = [code.secret for code, is_genuine in zip(codes, genuine, strict=True) if code and is_genuine]
     tickets = ticket_rows.list_tickets_by_secret(session, event.id, secrets) if secrets else {}

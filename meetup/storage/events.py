@@ -128,7 +128,7 @@ _version = Prepared(
 )
 # What the groups of one process read again and again, by the database that it came from.
 _kept_events: WeakKeyDictionary[Engine, dict[int, Event]] = WeakKeyDictionary()
-_kept_keys: WeakKeyDictionary[Engine, dict[int, EventKey]] = WeakKeyDictionary()
+_kept_keys: WeakKeyDictionary[Engine, dict[tuple[int, int], EventKey]] = WeakKeyDictionary()
 
 
 def get_current_event(session: Session, event_id: int) -> Event:
@@ -145,12 +145,13 @@ def get_current_event(session: Session, event_id: int) -> Event:
     return event
 
 
-def get_current_key(session: Session, event_id: int) -> EventKey:
+def get_current_key(session: Session, event: Event) -> EventKey:
     """Return an event's key pair, which never changes, apart from the session."""
     kept = _kept_keys.setdefault(session.get_bind().engine, {})
-    key = kept.get(event_id)
+    # SQLite gives the id of an event that was removed to the next one; its number is its own.
+    key = kept.get((event.id, event.event_number))
     if key is None:
-        key = kept[event_id] = get_event_key(session, event_id)
+        key = kept[event.id, event.event_number] = get_event_key(session, event.id)
         session.expunge(key)
     return key
 

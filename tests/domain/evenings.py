@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -27,9 +28,10 @@ SHARED = settings(
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-FIRST_FIND = settings(SHARED, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False)
+FIRST_FIND = settings(SHARED, max_examples=1000, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
 sizes = st.lists(st.integers(1, 4), max_size=6)
 maybe = st.booleans()
+_moments = count(1)
 some_limits = st.sampled_from([THREE_AN_HOUR, (MailLimit(1, 3600),), ()])
 
 
@@ -63,6 +65,9 @@ class Rules:
                 doors_open_at=NOW + timedelta(hours=self.doors_open_in_hours),
             )
             events.update_event(session, event, details, audit.SYSTEM, NOW)
+            # No two states of an event have the same mark, though one of them is undone.
+            event.updated_at = NOW + timedelta(microseconds=next(_moments))
+            session.flush()
 
 
 some_rules = st.builds(

@@ -95,7 +95,7 @@ def test_same_address_for_the_last_seat_keeps_the_seat_whole(
 @pytest.fixture
 def careless(monkeypatch: pytest.MonkeyPatch, each_alone: None) -> None:
     """Let the look-up of those who are known answer what everybody saw before they started: nobody."""
-    monkeypatch.setattr(registrations, "list_holders", lambda session, event_id, form_keys, email_keys: [])
+    monkeypatch.setattr(registrations, "unite_holders", lambda by_form, by_address: [])
 
 
 @pytest.mark.usefixtures("careless")

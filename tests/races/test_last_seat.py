@@ -12,7 +12,7 @@ from meetup.storage.events import get_event
 from tests.factories import World
 from tests.races.crowd import (
     all_at_once,
-    careless_hold_seats,
+    careless_ask_seats,
     careless_settle_seats,
     form,
     look_at_seats,
@@ -92,9 +92,9 @@ def test_last_seats_hold_across_processes(
 def test_without_holding_the_seats_the_last_ones_are_given_twice(
     app: Flask, world: World, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control: counters.hold_seats, and the condition of counters.settle_seats, are what holds."""
+    """The control: counters.ask_seats, and the condition of counters.settle_seats, are what holds."""
     world.event(capacity=SEATS, has_waitlist=False)
-    monkeypatch.setattr(counters, "hold_seats", careless_hold_seats)
+    monkeypatch.setattr(counters, "ask_seats", careless_ask_seats)
     monkeypatch.setattr(counters, "settle_seats", careless_settle_seats)
 
     register_all(app, [0] * PEOPLE, look_at_seats(app))
@@ -108,7 +108,7 @@ def test_with_the_condition_alone_the_last_seats_are_given_once(
 ) -> None:
     """The other side of the control: the condition holds though nobody waits for anybody."""
     world.event(capacity=SEATS, has_waitlist=False)
-    monkeypatch.setattr(counters, "hold_seats", careless_hold_seats)
+    monkeypatch.setattr(counters, "ask_seats", careless_ask_seats)
 
     register_all(app, [0] * PEOPLE, look_at_seats(app))
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from meetup.storage.counters import DoorCounter, HeldDoor
 from meetup.storage.db import changed_rows, db
 from meetup.storage.events import get_event
 from meetup.storage.parties import Party
+from meetup.storage.prepared import Answer
 from meetup.storage.registrations import Registration, find_by_ticket_key
 from tests.factories import MadeDevice, MadeTicket, World, bearer
 from tests.races.crowd import all_at_once, seen
@@ -121,9 +122,10 @@ def test_full_venue_lets_in_as_many_as_it_holds(
     assert recount() == []
 
 
-def careless_hold_parties(session: Session, registration_ids: Iterable[int]) -> dict[int, Party]:
-    """Stand in for parties.hold_parties: keep nobody away, and give what was seen before."""
-    return {seen.party.id: replace(seen.party)}
+def careless_ask_parties(session: Session, registration_ids: Iterable[int]) -> Answer[dict[int, Party]]:
+    """Stand in for parties.ask_parties: keep nobody away, and give what was seen before."""
+    party = replace(seen.party)
+    return Answer(lambda rows: {party.id: party})
 
 
 def careless_settle_parties(session: Session, moved: Sequence[tuple[Party, Party]], revision: int) -> None:
@@ -134,7 +136,7 @@ def careless_settle_parties(session: Session, moved: Sequence[tuple[Party, Party
 
 
 def look_at_party(app: Flask, ticket: MadeTicket) -> Callable[[], None]:
-    """Return a look at a ticket's party, for careless_hold_parties()."""
+    """Return a look at a ticket's party, for careless_ask_parties()."""
 
     def look() -> None:
         with app.app_context():
@@ -155,7 +157,7 @@ def test_without_holding_the_party_one_ticket_is_let_in_twice(
 ) -> None:
     """The control: the hold and the condition of the write are what holds, and the recount sees the breach."""
     ticket = world.register()
-    monkeypatch.setattr(parties, "hold_parties", careless_hold_parties)
+    monkeypatch.setattr(parties, "ask_parties", careless_ask_parties)
     monkeypatch.setattr(parties, "settle_parties", careless_settle_parties)
 
     answers = scan_everywhere(app, phones, ticket, look_at_party(app, ticket))
@@ -174,7 +176,7 @@ def test_with_the_condition_alone_one_ticket_is_let_in_once(
 ) -> None:
     """The other side of the control: who decided by an old look is told to come again, and nobody is let in twice."""
     ticket = world.register()
-    monkeypatch.setattr(parties, "hold_parties", careless_hold_parties)
+    monkeypatch.setattr(parties, "ask_parties", careless_ask_parties)
     calls = [scanner(app, phone, ticket.code, statuses=(200, 503)) for phone in phones]
 
     answers = all_at_once(calls, look_at_party(app, ticket))
@@ -183,10 +185,10 @@ def test_with_the_condition_alone_one_ticket_is_let_in_once(
     assert recount() == []
 
 
-def careless_hold_door(session: Session, event_id: int) -> HeldDoor:
-    """Stand in for counters.hold_door: keep nobody away, and give what was seen before."""
+def careless_ask_door(session: Session, event_id: int) -> Answer[HeldDoor]:
+    """Stand in for counters.ask_door: keep nobody away, and give what was seen before."""
     door: HeldDoor = seen.door
-    return door
+    return Answer(lambda rows: door)
 
 
 def careless_settle_door(session: Session, held: HeldDoor, *, inside: int, **counts: int) -> None:
@@ -203,15 +205,15 @@ def test_without_holding_the_door_more_come_in_than_the_venue_holds(
     slug = world.event("small-hall", venue_limit=5)
     tickets = [world.register(slug) for _ in range(PHONES)]
     phone = world.device(slug)
-    hold_door = counters.hold_door
 
     def look() -> None:
         with app.app_context():
             session = db.session()
-            seen.door = hold_door(session, get_event(session, slug).id)
+            door = counters.get_door(session, get_event(session, slug).id)
+            seen.door = HeldDoor(**{field.name: getattr(door, field.name) for field in fields(HeldDoor)})
             session.rollback()
 
-    monkeypatch.setattr(counters, "hold_door", careless_hold_door)
+    monkeypatch.setattr(counters, "ask_door", careless_ask_door)
     monkeypatch.setattr(counters, "settle_door", careless_settle_door)
 
     all_at_once([scanner(app, phone, ticket.code) for ticket in tickets], look)

@@ -16,6 +16,7 @@ from meetup.storage.counters import HeldSeats
 from meetup.storage.db import transaction
 from meetup.storage.events import get_event
 from meetup.storage.outbox import OutboxMessage
+from meetup.storage.prepared import Answer
 from meetup.storage.registrations import Registration
 from tests.factories import World
 from tests.races.crowd import all_at_once, careless_settle_seats, form, poster
@@ -148,12 +149,13 @@ def test_check_in_and_cancel_at_once_never_both_succeed(
 @pytest.fixture
 def anybodys(monkeypatch: pytest.MonkeyPatch, each_alone: None) -> None:
     """Ask for a free seat, and not whether somebody waits for it."""
-    hold_seats = counters.hold_seats
+    ask_seats = counters.ask_seats
 
-    def without_the_line(session: Session, event_id: int) -> HeldSeats:
-        return replace(hold_seats(session, event_id), waitlisted=0)
+    def without_the_line(session: Session, event_id: int) -> Answer[HeldSeats]:
+        held = ask_seats(session, event_id)
+        return Answer(lambda rows: replace(held.get(), waitlisted=0))
 
-    monkeypatch.setattr(counters, "hold_seats", without_the_line)
+    monkeypatch.setattr(counters, "ask_seats", without_the_line)
     monkeypatch.setattr(counters, "settle_seats", careless_settle_seats)
 
 

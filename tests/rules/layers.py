@@ -181,7 +181,7 @@ def _is_session_write(call: ast.Call) -> bool:
 def _is_prepared_write(call: ast.Call) -> bool:
     """Tell whether this carries out a prepared writing statement, which is a module's own: `_settle.run(…)`."""
     receiver, _dot, method = dotted(call.func).rpartition(".")
-    return method == "run" and receiver.startswith("_") and "." not in receiver
+    return method in ("run", "run_exactly", "send_all") and receiver.startswith("_") and "." not in receiver
 
 
 def writes_by_views(sources: list[Source], writes: set[str]) -> list[str]:
