@@ -8,15 +8,17 @@ carried out again in a transaction of its own.
 
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meetup.errors import Busy, Refusal
 from meetup.storage.db import db, transaction
-from meetup.storage.prepared import Collided
+from meetup.storage.prepared import Collided, Prepared
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -36,14 +38,15 @@ class _Group(Generic[C, R]):
 
 
 class GroupCommit(Generic[C, R]):
-    """Carries out commands of one kind in shared transactions; one object serves a process.
+    """Carries out commands of one `kind` in shared transactions; one object serves a process.
 
     `carry_out` gets a session and commands and returns for each, in order, its result or the refusal to raise. It
     must give the same results for several commands at once as for one after the other. It raises Collided where
     another transaction was quicker. Results are read after the transaction has ended, so they hold no rows.
     """
 
-    def __init__(self, carry_out: Callable[[Session, Sequence[C]], Sequence[R | Refusal]]) -> None:
+    def __init__(self, kind: str, carry_out: Callable[[Session, Sequence[C]], Sequence[R | Refusal]]) -> None:
+        self._kind = zlib.crc32(kind.encode())
         self._carry_out = carry_out
         self._mutex = threading.Lock()
         self._turn = threading.Lock()
@@ -95,6 +98,7 @@ class GroupCommit(Generic[C, R]):
     def _outcomes(self, group: _Group[C, R]) -> list[R | BaseException]:
         try:
             with transaction() as session:
+                _wait_for_turn(session, self._kind)
                 # Not before: while it waits for its turn to write, more may join.
                 self._close(group)
                 return list(self._carry_out(session, group.commands))
@@ -128,3 +132,16 @@ class GroupCommit(Generic[C, R]):
                     raise
                 return error
         return Busy()
+
+
+def _wait_for_turn(session: Session, kind: int) -> None:
+    """Let one process at a time write a group of a kind, on PostgreSQL too.
+
+    Else each would wait in the middle of its group for the seats or the door that another holds, with those locked out
+    who come meanwhile.
+    """
+    if session.connection().dialect.name == "postgresql":
+        _turn.fetch(session, {"kind": kind})
+
+
+_turn = Prepared(lambda _places: select(func.pg_advisory_xact_lock(bindparam("kind", type_=BigInteger))))

@@ -43,7 +43,7 @@ def _carry_out(session: Session, commands: Sequence[ScanCommand]) -> list[ScanAn
     return check_in.carry_out(session, commands, current_site().vault, utc_now())
 
 
-_scanning: GroupCommit[ScanCommand, ScanAnswer] = GroupCommit(_carry_out)
+_scanning: GroupCommit[ScanCommand, ScanAnswer] = GroupCommit("scan", _carry_out)
 
 
 @bp.post("/scans")

@@ -23,10 +23,10 @@ from meetup.views.public import render_event
 bp = Blueprint("registration", __name__)
 
 _registering: GroupCommit[SeatCommand, Registered] = GroupCommit(
-    lambda session, commands: rules.carry_out(session, commands, utc_now())
+    "register", lambda session, commands: rules.carry_out(session, commands, utc_now())
 )
 _asking_by_mail: GroupCommit[SeatCommand, Registered] = GroupCommit(
-    lambda session, commands: verification.carry_out(session, commands, utc_now())
+    "register by mail", lambda session, commands: verification.carry_out(session, commands, utc_now())
 )
 
 

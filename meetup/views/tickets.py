@@ -36,7 +36,7 @@ SAVED_SECONDS = 5
 
 
 _cancelling: GroupCommit[Cancellation, None] = GroupCommit(
-    lambda session, cancellations: rules.cancel_all(session, cancellations, utc_now())
+    "cancel", lambda session, cancellations: rules.cancel_all(session, cancellations, utc_now())
 )
 
 

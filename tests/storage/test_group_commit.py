@@ -39,7 +39,7 @@ class Notes:
 
     def __post_init__(self) -> None:
         self.may_go_on.set()
-        self.group = GroupCommit(self.carry_out)
+        self.group = GroupCommit("test", self.carry_out)
 
     def carry_out(self, session: Session, commands: Sequence[str]) -> list[str | Refusal]:
         self.groups.append(list(commands))
