@@ -25,13 +25,10 @@ OTHER_ACCOUNT = "nobody"
 LEAST_MEMORY_BYTES = 1_000_000_000
 # Above them the system takes the ports of clients.
 PORTS = range(22_000, 32_000)
-# Nothing has to outlive the tests, so no write waits for the disk; what the application asks for with each commit
-# (synchronous_commit) stays as it sets it.
+# It keeps its files in memory where it can, and is durable as in production: `doctor` would notice if it were not.
 INITDB_OPTIONS = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
 POSTGRESQL_OPTIONS = {
     "listen_addresses": "",
-    "fsync": "off",
-    "full_page_writes": "off",
     "autovacuum": "off",
     "max_connections": "150",
     "shared_buffers": "64MB",

@@ -139,9 +139,11 @@ def get_current_event(session: Session, event_id: int) -> Event:
         raise NotFound
     event = kept.get(event_id)
     if event is None or (event.revision, event.updated_at) != versions[0]:
-        event = kept[event_id] = get_event_by_id(session, event_id)
+        event = get_event_by_id(session, event_id)
         session.refresh(event)
+        # Only then kept: another thread must never meet it while it belongs to this session.
         session.expunge(event)
+        kept[event_id] = event
     return event
 
 
@@ -151,8 +153,9 @@ def get_current_key(session: Session, event: Event) -> EventKey:
     # SQLite gives the id of an event that was removed to the next one; its number is its own.
     key = kept.get((event.id, event.event_number))
     if key is None:
-        key = kept[event.id, event.event_number] = get_event_key(session, event.id)
+        key = get_event_key(session, event.id)
         session.expunge(key)
+        kept[event.id, event.event_number] = key
     return key
 
 

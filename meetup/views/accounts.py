@@ -65,7 +65,8 @@ def sign_in() -> BaseResponse | tuple[str, int]:
     try:
         key = parse_email(typed).key
     except BadAddress:
-        key = typed.strip().casefold()[:254]
+        # No account has such an address; PostgreSQL cannot even look for one with a NUL.
+        key = typed.replace("\x00", "").strip().casefold()[:254]
     limits.refuse_guessing(_attempt_key(key))
     account = accounts.find_account(db.session(), key)
     password = request.form.get("password", "")[: rules.LONGEST_PASSWORD + 1]

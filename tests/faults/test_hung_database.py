@@ -122,7 +122,7 @@ def test_connections_that_hang_are_given_up_and_replaced(postgres: Postgres, hun
 @pytest.mark.parametrize(("wait_seconds", "is_ended"), [(0.3, True), (None, False)])
 def test_only_the_bound_ends_the_wait(postgres: Postgres, wait_seconds: float | None, is_ended: bool) -> None:
     """With the negative control: every timeout that the server or libpq know stands, and the wait goes on."""
-    timeouts = "&connect_timeout=2&tcp_user_timeout=200&options=-c%20statement_timeout=200%20-c%20lock_timeout=200"
+    timeouts = "&connect_timeout=2&tcp_user_timeout=200&options=-c%20statement_timeout%3D200%20-c%20lock_timeout%3D200"
     with BoundedConnection.connect(postgres.url("postgres") + timeouts, autocommit=True) as connection:
         connection.wait_seconds = wait_seconds
         backend = psutil.Process(connection.info.backend_pid)
