@@ -37,8 +37,9 @@ def main() -> int:
         if whats:
             _try(bench, ",".join(whats), lambda run: throughput.run(run, whats))
         for name in names:
-            if name in OTHERS:
-                _try(bench, name, OTHERS[name])
+            # Whoever stops it gets what was measured until then.
+            if name in OTHERS and not _try(bench, name, OTHERS[name]):
+                break
         if asked.only:
             # A part of a run is nobody's figures but one's own.
             report.write_json(report.results_of(bench), FOLDER / "last.json")
@@ -47,13 +48,18 @@ def main() -> int:
     return 1 if bench.failures else 0
 
 
-def _try(bench: Bench, name: str, scenario: Scenario) -> None:
-    """Run a scenario; one that cannot be measured says why and stops no other."""
+def _try(bench: Bench, name: str, scenario: Scenario) -> bool:
+    """Run a scenario; one that cannot be measured says why and stops no other. False: somebody wants an end."""
     try:
         scenario(bench)
+    except KeyboardInterrupt:
+        bench.failures[name] = "stopped"
+        say(f"{name} was stopped")
+        return False
     except Exception as error:
         bench.failures[name] = f"{type(error).__name__}: {error}"
         say(f"{name} could not be measured\n{traceback.format_exc()}")
+    return True
 
 
 def _parse() -> argparse.Namespace:

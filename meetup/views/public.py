@@ -11,7 +11,7 @@ from meetup.clock import utc_now
 from meetup.domain import registration_changes
 from meetup.domain.calendar import event_entry
 from meetup.domain.schedule import Window, end_of, registration_window
-from meetup.i18n import current_locale
+from meetup.i18n import select_locale
 from meetup.markdown import to_html
 from meetup.site import current_site
 from meetup.storage import counters, events
@@ -67,9 +67,9 @@ def event(slug: str) -> BaseResponse:
     waiting_page = waiting_room.gate_page(found)
     if waiting_page is not None:
         return waiting_page
-    page = event_cache.get_page(slug, current_locale(), lambda: render_event(found, FormView()))
+    page = event_cache.get_page(slug, select_locale(), lambda: render_event(found, FormView()))
     headers = {"ETag": f'"{page.etag}"', "Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"}
-    if page.etag in request.if_none_match:
+    if "HTTP_IF_NONE_MATCH" in request.environ and page.etag in request.if_none_match:
         return Response(status=304, headers=headers)
     return Response(page.body, headers=headers, mimetype="text/html")
 
