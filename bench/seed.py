@@ -136,6 +136,7 @@ def _copies(pattern: Pattern, count: int, is_mail_due: bool) -> Iterator[dict[st
         own |= {"name": name, "email": email, "email_key": email, "search_text": f"{folded} {email}"}
         ticket = {"registration_id": number, "secret": chance.randbytes(16), "short_code": _short_code(number)}
         mail = {"registration_id": number, "to_address": email, "message_token": _key(chance, 18)}
+        mail |= {"address_key": email}
         mail |= {"dedupe_key": f"registration_confirmed:{number}:1"}
         if not is_mail_due:
             mail |= {"state": "sent", "attempts": 1, "sent_at": first["created_at"]}
@@ -214,4 +215,5 @@ def _set_counters(registrations: int, is_mail_due: bool) -> None:
         session.execute(text("UPDATE seat_counters SET confirmed = :n"), {"n": registrations})
         session.execute(text("UPDATE door_counters SET roster_revision = :n"), {"n": registrations})
         if not is_mail_due:
-            session.execute(text("UPDATE outbox SET state = 'sent', attempts = 1, sent_at = created_at"))
+            sent = "UPDATE outbox SET state = 'sent', attempts = 1, sent_at = created_at WHERE state <> 'sent'"
+            session.execute(text(sent))

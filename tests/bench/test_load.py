@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count, repeat
 
 import pytest
@@ -30,14 +30,15 @@ def server(answer: Answer) -> Iterator[int]:
     with socket.create_server((HOST, 0), backlog=100) as listening:
 
         def serve(client: socket.socket) -> None:
-            while client.recv(65536):
-                words = answer(next(numbers))
-                if not words:
-                    break
-                # In two pieces, as a slow network would bring it.
-                client.sendall(words[:20])
-                client.sendall(words[20:])
-            client.close()
+            # Whoever is served may go, and the test may end, at any moment.
+            with client, suppress(OSError):
+                while client.recv(65536):
+                    words = answer(next(numbers))
+                    if not words:
+                        break
+                    # In two pieces, as a slow network would bring it.
+                    client.sendall(words[:20])
+                    client.sendall(words[20:])
 
         def accept() -> None:
             while True:
