@@ -63,7 +63,7 @@ def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM, seconds:
 def _package_folder(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        pytest.skip(f"SKIPPED LOUDLY: the package {name}, which brings the server, is not installed")
+        pytest.fail(f"the package {name}, which brings the server, is not installed: run make setup")
     return Path(spec.origin).parent
 
 
@@ -106,7 +106,7 @@ class Postgres:
         except PermissionError as error:
             pytest.skip(f"SKIPPED LOUDLY: PostgreSQL does not run as root, and {self._account} cannot run it: {error}")
         if done.returncode != 0:
-            pytest.skip(f"SKIPPED LOUDLY: {program} failed: {done.stderr.strip()[-300:]}")
+            pytest.fail(f"{program} failed: {done.stderr.strip()[-300:]}")
 
     def start(self) -> None:
         """Start it and wait until it answers; after a kill the first tries may meet what the last one left."""
